@@ -1,0 +1,3 @@
+//! edgeward: JWT authentication at the edge.
+
+pub mod core;
