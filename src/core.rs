@@ -6,3 +6,5 @@
 
 pub mod algorithm;
 pub mod keys;
+pub mod path;
+pub mod rules;
