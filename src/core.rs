@@ -8,3 +8,4 @@ pub mod algorithm;
 pub mod keys;
 pub mod path;
 pub mod rules;
+pub mod secret;
