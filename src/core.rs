@@ -4,8 +4,22 @@
 //! randomness and every platform type; `now` is always an argument, in seconds (NumericDate).
 #![forbid(unsafe_code)]
 
+pub mod access;
 pub mod algorithm;
+pub mod assertion;
+pub mod cache;
+pub mod claims;
+pub mod config;
+pub mod credentials;
+pub mod denial;
+pub mod facts;
+pub mod json;
 pub mod keys;
+pub mod mutate;
 pub mod path;
+pub mod problem;
+pub mod request;
 pub mod rules;
 pub mod secret;
+pub mod token;
+pub mod verify;

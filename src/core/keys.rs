@@ -85,6 +85,58 @@ impl VerificationKey {
     }
 }
 
+/// Why no key can be named for a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoKey {
+    /// No key of this identifier serves the algorithm.
+    Unknown,
+    /// The token names no key and more than one would do.
+    Ambiguous,
+}
+
+/// Chooses the keys that may verify a token with this `kid` and `alg`, among one issuer's keys.
+///
+/// A `kid` chooses the keys of exactly that identifier; where none has it, the only key without an
+/// identifier that serves the algorithm, since PEM and raw secrets cannot carry one. Without a
+/// `kid`, the only key that serves the algorithm. Never "try them all": the sender would choose
+/// how much work a refusal costs.
+pub fn select<'k, K: AsRef<VerificationKey>>(
+    keys: &'k [K],
+    key_id: Option<&str>,
+    algorithm: Algorithm,
+) -> Result<Vec<&'k K>, NoKey> {
+    let serving = || keys.iter().filter(|key| (*key).as_ref().serves(algorithm));
+    let mut chosen: Vec<&K> = match key_id {
+        Some(key_id) => {
+            serving().filter(|key| (*key).as_ref().kid.as_deref() == Some(key_id)).collect()
+        }
+        None => return single(serving().collect()),
+    };
+    if chosen.is_empty() {
+        return single(serving().filter(|key| (*key).as_ref().kid.is_none()).collect());
+    }
+    // An issuer that reuses an identifier while it rotates is tolerated, within bounds.
+    chosen.truncate(MOST_KEYS_OF_ONE_ID);
+    Ok(chosen)
+}
+
+/// How many keys of one identifier are tried.
+const MOST_KEYS_OF_ONE_ID: usize = 2;
+
+fn single<K>(keys: Vec<&K>) -> Result<Vec<&K>, NoKey> {
+    match keys.len() {
+        0 => Err(NoKey::Unknown),
+        1 => Ok(keys),
+        _ => Err(NoKey::Ambiguous),
+    }
+}
+
+impl AsRef<Self> for VerificationKey {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
 impl fmt::Debug for VerificationKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
@@ -106,5 +158,60 @@ impl Material {
             Self::Ec { curve, .. } => Family::Ec(*curve),
             Self::Ed25519 { .. } => Family::Ed25519,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret(kid: Option<&str>, byte: u8, bytes: usize) -> VerificationKey {
+        VerificationKey {
+            kid: kid.map(str::to_owned),
+            algorithm: None,
+            material: Material::Hmac(SecretBytes::new(vec![byte; bytes])),
+        }
+    }
+
+    #[test]
+    fn a_kid_chooses_the_key_of_that_name() {
+        let keys = [secret(Some("a"), 1, 64), secret(Some("b"), 2, 64)];
+        assert_eq!(select(&keys, Some("b"), Algorithm::Hs256), Ok(vec![&keys[1]]));
+        assert_eq!(select(&keys, Some("c"), Algorithm::Hs256), Err(NoKey::Unknown));
+        assert_eq!(select(&keys, Some(""), Algorithm::Hs256), Err(NoKey::Unknown));
+        assert_eq!(select(&keys, Some("b"), Algorithm::Rs256), Err(NoKey::Unknown));
+    }
+
+    #[test]
+    fn without_a_kid_only_a_single_key_will_do() {
+        let keys = [secret(Some("a"), 1, 32), secret(None, 2, 64)];
+        assert_eq!(select(&keys, None, Algorithm::Hs256), Err(NoKey::Ambiguous));
+        assert_eq!(select(&keys, None, Algorithm::Hs512), Ok(vec![&keys[1]]));
+        assert_eq!(select(&keys[..1], None, Algorithm::Hs256), Ok(vec![&keys[0]]));
+        assert_eq!(select(&keys[..0], None, Algorithm::Hs256), Err(NoKey::Unknown));
+    }
+
+    #[test]
+    fn a_key_without_a_name_serves_a_kid_that_no_other_has_if_it_is_the_only_one() {
+        let keys = [secret(Some("a"), 1, 64), secret(None, 2, 64)];
+        assert_eq!(select(&keys, Some("x"), Algorithm::Hs256), Ok(vec![&keys[1]]));
+        assert_eq!(select(&keys, Some("a"), Algorithm::Hs256), Ok(vec![&keys[0]]));
+        let two = [secret(None, 1, 64), secret(None, 2, 64)];
+        assert_eq!(select(&two, Some("x"), Algorithm::Hs256), Err(NoKey::Ambiguous));
+    }
+
+    #[test]
+    fn a_declared_algorithm_and_the_length_of_a_secret_bind() {
+        let mut key = secret(None, 1, 48);
+        assert!(key.serves(Algorithm::Hs256) && key.serves(Algorithm::Hs384));
+        assert!(!key.serves(Algorithm::Hs512));
+        key.algorithm = Some(Algorithm::Hs384);
+        assert!(!key.serves(Algorithm::Hs256) && key.serves(Algorithm::Hs384));
+    }
+
+    #[test]
+    fn a_secret_never_shows_itself() {
+        let shown = format!("{:?}", secret(Some("k"), 0x41, 32));
+        assert!(!shown.contains("65") && !shown.contains("AAAA"), "{shown}");
     }
 }

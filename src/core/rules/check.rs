@@ -5,6 +5,7 @@ use std::fmt;
 use super::Match;
 use super::host::check_host;
 use crate::core::path::{PathError, RequestPath, percent_decode};
+use crate::core::problem::quoted;
 
 /// A [`Match`] that can be looked up.
 pub(super) struct CheckedMatch {
@@ -221,22 +222,39 @@ impl RuleError {
             Self::Conflict { rule, .. } => format!("rules[{rule}]"),
         }
     }
-}
 
-/// What was found and what is expected, without the key.
-impl fmt::Display for RuleError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// What stands there.
+    #[must_use]
+    pub fn found(&self) -> String {
         match self {
-            Self::Path { found, problem, .. } => write!(formatter, "found {found:?}, {problem}"),
-            Self::Method { found, problem, .. } => write!(formatter, "found {found:?}, {problem}"),
-            Self::Host { found, problem, .. } => write!(formatter, "found {found:?}, {problem}"),
-            Self::Conflict { rule, other } => write!(
-                formatter,
-                "found the path, a host and a method of rules[{other}] again (case does not count in \
-                 paths, `GET` covers `HEAD`), expected rules[{rule}] and rules[{other}] to cover no \
-                 request in common, or one of them to be more specific"
+            Self::Path { found, .. } | Self::Method { found, .. } | Self::Host { found, .. } => {
+                quoted(found)
+            }
+            Self::Conflict { other, .. } => format!(
+                "the path, a host and a method of rules[{other}] again (case does not count in \
+                 paths, `GET` covers `HEAD`)"
             ),
         }
+    }
+
+    /// What should stand there.
+    #[must_use]
+    pub fn expected(&self) -> String {
+        match self {
+            Self::Path { problem, .. } => problem.to_string(),
+            Self::Method { problem, .. } => problem.to_string(),
+            Self::Host { problem, .. } => problem.to_string(),
+            Self::Conflict { rule, other } => format!(
+                "rules[{rule}] and rules[{other}] to cover no request in common, or one of them \
+                 to be more specific"
+            ),
+        }
+    }
+}
+
+impl fmt::Display for RuleError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: found {}; expected {}", self.key(), self.found(), self.expected())
     }
 }
 
@@ -246,16 +264,16 @@ impl fmt::Display for PathProblem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(reason) => {
-                write!(formatter, "expected a path that requests can have: {reason}")
+                write!(formatter, "a path that requests can have: {reason}")
             }
             Self::Pattern { fixed } => write!(
                 formatter,
-                "expected a path without pattern: a rule covers everything below its path; the \
+                "a path without pattern: a rule covers everything below its path; the \
                  part before the pattern is `{fixed}`"
             ),
-            Self::Respell { write } => write!(formatter, "expected `{write}`"),
+            Self::Respell { write } => write!(formatter, "`{write}`"),
             Self::Encoding => formatter.write_str(
-                "expected a path in which nothing but UTF-8 text is percent-encoded, and none of \
+                "a path in which nothing but UTF-8 text is percent-encoded, and none of \
                  the characters / \\ ; ? # %, controls or full-width forms",
             ),
         }
@@ -265,8 +283,8 @@ impl fmt::Display for PathProblem {
 impl fmt::Display for MethodProblem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Respell { write } => write!(formatter, "expected `{write}`"),
-            Self::NotAToken => formatter.write_str("expected a method such as `GET`"),
+            Self::Respell { write } => write!(formatter, "`{write}`"),
+            Self::NotAToken => formatter.write_str("a method such as `GET`"),
         }
     }
 }
@@ -275,10 +293,10 @@ impl fmt::Display for HostProblem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Wildcard => formatter
-                .write_str("expected a host without wildcard: list the hosts, or leave them out"),
-            Self::Respell { write } => write!(formatter, "expected `{write}`"),
+                .write_str("a host without wildcard: list the hosts, or leave them out"),
+            Self::Respell { write } => write!(formatter, "`{write}`"),
             Self::NotAHost => formatter.write_str(
-                "expected a host name in ASCII such as `app.example`, international names in \
+                "a host name in ASCII such as `app.example`, international names in \
                  their `xn--` form, or an address",
             ),
         }

@@ -1,0 +1,170 @@
+//! The assertion: a short-lived token of our own that tells the origin who is asking.
+//!
+//! In scope: its claims, its life and its signature. Out of scope: which header carries it
+//! ([`super::mutate`]).
+
+use std::borrow::Cow;
+
+use jwt_compact::alg::{Hs256, Hs256Key};
+use jwt_compact::{AlgorithmExt as _, AlgorithmSignature, Claims, Header};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::claims::NumericDate;
+use super::config::AssertionSettings;
+use super::facts::Facts;
+use super::secret::{AssertionKey, AssertionMaterial};
+use super::verify::{KeyRefused, SignatureEngine};
+
+/// The `iss` of every assertion.
+pub const ISSUER: &str = "edgeward";
+
+/// Signs assertions.
+pub struct Signer<K> {
+    audience: String,
+    ttl_seconds: i64,
+    header: Header,
+    key: SigningKey<K>,
+    public_jwk: Option<Value>,
+}
+
+enum SigningKey<K> {
+    Ed25519(K),
+    Hmac(Hs256Key),
+}
+
+/// A signed assertion and how long it may be used again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assertion {
+    /// The compact JWS.
+    pub text: Box<str>,
+    /// From this time on, a new one is made.
+    pub renew_at: NumericDate,
+}
+
+/// The claims, in the order in which they are written.
+#[derive(Serialize)]
+struct Contents<'a> {
+    iss: &'static str,
+    aud: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sub: Option<&'a str>,
+    iat: NumericDate,
+    exp: NumericDate,
+    /// `jti` of the original token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tid: Option<&'a str>,
+    /// `iss` of the original token.
+    oiss: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    scope: &'a str,
+}
+
+impl<K> Signer<K> {
+    /// Makes a signer ready, and proves with one signature that both halves of the key belong
+    /// together: an origin could verify nothing otherwise.
+    pub fn prepare<E: SignatureEngine<SigningKey = K>>(
+        engine: &E,
+        settings: &AssertionSettings,
+        key: &AssertionKey,
+    ) -> Result<Self, KeyRefused> {
+        let signing_key = match &key.material {
+            AssertionMaterial::Hmac(secret) => SigningKey::Hmac(Hs256Key::new(secret.expose())),
+            AssertionMaterial::Ed25519 { d, x } => {
+                SigningKey::Ed25519(engine.import_signing(d.expose(), x)?)
+            }
+        };
+        let header = Header::empty().with_token_type("JWT");
+        let header = match &key.kid {
+            Some(kid) => header.with_key_id(kid.clone()),
+            None => header,
+        };
+        Ok(Self {
+            audience: settings.audience.clone(),
+            ttl_seconds: settings.ttl_seconds,
+            header,
+            key: signing_key,
+            public_jwk: key.public_jwk(),
+        })
+    }
+
+    /// The public key as a JWK Set; empty for a shared secret.
+    #[must_use]
+    pub fn jwk_set(&self) -> Value {
+        json!({ "keys": self.public_jwk.as_slice() })
+    }
+
+    /// Signs an assertion about a verified token of `issuer`. `None` if the platform cannot sign.
+    #[must_use]
+    pub fn sign<E: SignatureEngine<SigningKey = K>>(
+        &self,
+        engine: &E,
+        facts: &Facts,
+        issuer: &str,
+        now: NumericDate,
+    ) -> Option<Assertion> {
+        let expiration = facts.expiration.min(now.saturating_add(self.ttl_seconds));
+        let contents = Contents {
+            iss: ISSUER,
+            aud: &self.audience,
+            sub: facts.identity.subject.as_deref(),
+            iat: now,
+            exp: expiration,
+            tid: facts.identity.token_id.as_deref(),
+            oiss: issuer,
+            scope: facts.scope(),
+        };
+        let claims = Claims::new(contents);
+        let text = match &self.key {
+            SigningKey::Hmac(key) => Hs256.token(&self.header, &claims, key).ok()?,
+            SigningKey::Ed25519(key) => {
+                let algorithm = EdDsa { engine, key };
+                algorithm.token(&self.header, &claims, &()).ok()?
+            }
+        };
+        // The custom algorithm below cannot fail; an empty signature is its way to say so.
+        if text.ends_with('.') {
+            return None;
+        }
+        // Renewed at half its life, so that the origin never gets one that is about to end.
+        let renew_at = now.saturating_add((expiration.saturating_sub(now) / 2).max(1));
+        Some(Assertion { text: text.into_boxed_str(), renew_at })
+    }
+}
+
+/// Ed25519 by the platform's engine, in the form that the token library asks for.
+struct EdDsa<'a, E: SignatureEngine> {
+    engine: &'a E,
+    key: &'a E::SigningKey,
+}
+
+/// A signature as bytes; empty where the engine failed.
+struct SignatureBytes(Vec<u8>);
+
+impl AlgorithmSignature for SignatureBytes {
+    fn try_from_slice(slice: &[u8]) -> anyhow::Result<Self> {
+        Ok(Self(slice.to_vec()))
+    }
+
+    fn as_bytes(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(&self.0)
+    }
+}
+
+impl<E: SignatureEngine> jwt_compact::Algorithm for EdDsa<'_, E> {
+    type SigningKey = ();
+    type VerifyingKey = ();
+    type Signature = SignatureBytes;
+
+    fn name(&self) -> Cow<'static, str> {
+        Cow::Borrowed("EdDSA")
+    }
+
+    fn sign(&self, (): &(), message: &[u8]) -> SignatureBytes {
+        SignatureBytes(self.engine.sign(self.key, message).unwrap_or_default())
+    }
+
+    fn verify_signature(&self, _: &SignatureBytes, (): &(), _: &[u8]) -> bool {
+        false
+    }
+}

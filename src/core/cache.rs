@@ -1,0 +1,95 @@
+//! The first cache: what this isolate knows about tokens that it has verified.
+//!
+//! Bounded in entries and in bytes; which entry goes is decided by an algorithm that a scan of new
+//! tokens cannot wash out (S3-FIFO, by `quick_cache`). It holds facts, so a hit still has to pass
+//! every check that time or the rule can change. In scope: keeping and finding. Out of scope:
+//! those checks ([`crate::gate`]).
+
+use foldhash::SharedSeed;
+use foldhash::fast::SeedableRandomState;
+use quick_cache::Weighter;
+use quick_cache::unsync::{Cache, DefaultLifecycle};
+
+use super::assertion::Assertion;
+use super::facts::Facts;
+
+/// How many tokens the cache is made for.
+pub const MOST_ENTRIES: usize = 10_000;
+
+/// How much memory the entries may take, in bytes.
+pub const MOST_BYTES: u64 = 12 * 1024 * 1024;
+
+/// What one entry costs besides its own bytes: table slot, list node and allocator headers.
+const ENTRY_OVERHEAD: u64 = 160;
+
+/// What is known about one token.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// The facts.
+    pub facts: Facts,
+    /// The assertion that was signed last.
+    pub assertion: Option<Assertion>,
+}
+
+/// Tokens and what is known about them. The whole token is the key, so that no two tokens can be
+/// taken for each other.
+pub struct TokenCache {
+    entries: Cache<Box<str>, Known, ByteWeighter, SeedableRandomState>,
+}
+
+#[derive(Clone)]
+struct ByteWeighter;
+
+impl Weighter<Box<str>, Known> for ByteWeighter {
+    fn weight(&self, token: &Box<str>, known: &Known) -> u64 {
+        // The assertion is counted before it is made: entries must not grow under the bound.
+        const ASSERTION_BYTES: usize = 512;
+        let bytes = token.len() + known.facts.weight() + ASSERTION_BYTES;
+        u64::try_from(bytes).unwrap_or(u64::MAX).saturating_add(ENTRY_OVERHEAD)
+    }
+}
+
+impl TokenCache {
+    /// An empty cache. `seed` must be random, so that no one can know which tokens share a slot.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self {
+            entries: Cache::with(
+                MOST_ENTRIES,
+                MOST_BYTES,
+                ByteWeighter,
+                SeedableRandomState::with_seed(seed, SharedSeed::global_fixed()),
+                DefaultLifecycle::default(),
+            ),
+        }
+    }
+
+    /// What is known about a token.
+    #[must_use]
+    pub fn get(&self, token: &str) -> Option<&Known> {
+        self.entries.get(token)
+    }
+
+    /// Remembers a token, at the expense of others where there is no room.
+    pub fn insert(&mut self, token: &str, known: Known) {
+        self.entries.insert(token.into(), known);
+    }
+
+    /// Replaces the assertion of a token that is still there.
+    pub fn renew(&mut self, token: &str, assertion: Assertion) {
+        if let Some(mut known) = self.entries.get_mut(token) {
+            known.assertion = Some(assertion);
+        }
+    }
+
+    /// Forgets a token.
+    pub fn remove(&mut self, token: &str) {
+        self.entries.remove(token);
+    }
+
+    /// How many tokens there are, and about how many bytes they take.
+    #[must_use]
+    pub fn usage(&self) -> (usize, u64) {
+        (self.entries.len(), self.entries.weight())
+    }
+}

@@ -1,0 +1,519 @@
+//! A refusal: what the client may know, and what the operator must.
+//!
+//! In scope: the closed lists of codes and reasons, and the response (RFC 6750, RFC 9457). Out of
+//! scope: sending it.
+
+use serde_json::{Map, Value, json};
+
+/// What the client is told. The names are part of the interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Code {
+    /// No credentials.
+    MissingToken,
+    /// Several credentials, or a malformed one.
+    InvalidRequest,
+    /// Anything wrong with the token.
+    InvalidToken,
+    /// The signature is right and `exp` has passed.
+    ExpiredToken,
+    /// A good token without the scope or claim that the rule asks for.
+    InsufficientScope,
+    /// No usable configuration or key.
+    Misconfigured,
+    /// The origin could not be reached, or broke off.
+    OriginUnreachable,
+    /// The origin took too long.
+    OriginTimeout,
+    /// An admin endpoint that does not exist, or whose secret is not configured.
+    NotFound,
+    /// A wrong admin token.
+    Unauthorized,
+    /// An admin endpoint that does not know this method.
+    MethodNotAllowed,
+}
+
+/// Why, exactly: for the log, never for the client. The names are part of the interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// There are no credentials and the rule requires them.
+    NoCredentials,
+    /// More than one token.
+    SeveralCredentials,
+    /// A bearer credential that does not have the form of a token.
+    MalformedCredentials,
+    /// A cookie-carried token on a request that another site may have caused.
+    ForeignOrigin,
+    /// The path can be read in ways that no rule can cover.
+    AmbiguousPath,
+    /// The token is longer than `max_token_bytes`.
+    TokenTooLarge,
+    /// Not three parts of strict base64url with a JSON object in the first two.
+    MalformedToken,
+    /// `alg`, `kid` or `typ` has a wrong type, or `alg` is missing.
+    MalformedHeader,
+    /// `alg` is not in the provider's list.
+    AlgorithmNotAllowed,
+    /// The header has `crit`, `b64`, `zip`, `enc`, `cty`, or a key of the sender's choice.
+    RefusedHeaderMember,
+    /// `typ` is not in the provider's list.
+    TypeNotAllowed,
+    /// No provider has this `iss`.
+    UnknownIssuer,
+    /// The provider has no key of this `kid` and `alg`.
+    UnknownKey,
+    /// No `kid`, and more than one key of the provider would do.
+    AmbiguousKey,
+    /// The signature is wrong.
+    BadSignature,
+    /// A time claim is not a number between 0 and 2^53, or `exp` is missing.
+    MalformedTimeClaim,
+    /// `exp` has passed.
+    Expired,
+    /// `nbf` has not come.
+    NotYetValid,
+    /// `iat` is in the future.
+    IssuedInFuture,
+    /// `exp - iat` is longer than `max_lifetime_seconds`, or `iat` is missing.
+    LifetimeTooLong,
+    /// `aud` has none of the provider's audiences.
+    WrongAudience,
+    /// A required claim is missing, or `sub` or `jti` is not a string.
+    MissingClaim,
+    /// The rule does not accept tokens of this provider.
+    ProviderNotAccepted,
+    /// A scope of the rule is missing.
+    MissingScope,
+    /// A claim of the rule is missing or has another value.
+    WrongClaim,
+    /// The configuration or a key cannot be used.
+    BadConfiguration,
+    /// The assertion could not be signed.
+    AssertionFailed,
+    /// The origin refused the connection or broke off.
+    OriginFailed,
+    /// The origin took too long.
+    OriginTimedOut,
+    /// An admin endpoint that does not exist, or whose secret is not configured.
+    NoSuchEndpoint,
+    /// A wrong admin token.
+    WrongAdminToken,
+    /// An admin endpoint that does not know this method.
+    WrongMethod,
+}
+
+/// A refusal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    /// Why.
+    pub reason: Reason,
+    /// The scopes to name in the challenge; empty for none.
+    pub scope: String,
+    /// Position of the provider that was found, for the log.
+    pub provider: Option<usize>,
+    /// Position of the rule that applied, for the log.
+    pub rule: Option<usize>,
+}
+
+/// A response that is all text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TextResponse {
+    /// HTTP status.
+    pub status: u16,
+    /// Header names and values.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: String,
+}
+
+/// What a denial needs to know about its request to become a response.
+#[derive(Clone, Copy, Debug)]
+pub struct Recipient<'a> {
+    /// The protection space (RFC 9110 section 11.5): scheme and authority of the request.
+    pub realm: &'a str,
+    /// The value of `Origin`, if it may read denials.
+    pub allowed_origin: Option<&'a str>,
+    /// Connects this response with the log line.
+    pub failure_id: &'a str,
+}
+
+impl Reason {
+    /// The stable name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NoCredentials => "no_credentials",
+            Self::SeveralCredentials => "several_credentials",
+            Self::MalformedCredentials => "malformed_credentials",
+            Self::ForeignOrigin => "foreign_origin",
+            Self::AmbiguousPath => "ambiguous_path",
+            Self::TokenTooLarge => "token_too_large",
+            Self::MalformedToken => "malformed_token",
+            Self::MalformedHeader => "malformed_header",
+            Self::AlgorithmNotAllowed => "algorithm_not_allowed",
+            Self::RefusedHeaderMember => "refused_header_member",
+            Self::TypeNotAllowed => "type_not_allowed",
+            Self::UnknownIssuer => "unknown_issuer",
+            Self::UnknownKey => "unknown_key",
+            Self::AmbiguousKey => "ambiguous_key",
+            Self::BadSignature => "bad_signature",
+            Self::MalformedTimeClaim => "malformed_time_claim",
+            Self::Expired => "expired",
+            Self::NotYetValid => "not_yet_valid",
+            Self::IssuedInFuture => "issued_in_future",
+            Self::LifetimeTooLong => "lifetime_too_long",
+            Self::WrongAudience => "wrong_audience",
+            Self::MissingClaim => "missing_claim",
+            Self::ProviderNotAccepted => "provider_not_accepted",
+            Self::MissingScope => "missing_scope",
+            Self::WrongClaim => "wrong_claim",
+            Self::BadConfiguration => "bad_configuration",
+            Self::AssertionFailed => "assertion_failed",
+            Self::OriginFailed => "origin_failed",
+            Self::OriginTimedOut => "origin_timed_out",
+            Self::NoSuchEndpoint => "no_such_endpoint",
+            Self::WrongAdminToken => "wrong_admin_token",
+            Self::WrongMethod => "wrong_method",
+        }
+    }
+
+    /// What the client is told.
+    #[must_use]
+    pub const fn code(self) -> Code {
+        match self {
+            Self::NoCredentials => Code::MissingToken,
+            Self::SeveralCredentials
+            | Self::MalformedCredentials
+            | Self::ForeignOrigin
+            | Self::AmbiguousPath => Code::InvalidRequest,
+            Self::TokenTooLarge
+            | Self::MalformedToken
+            | Self::MalformedHeader
+            | Self::AlgorithmNotAllowed
+            | Self::RefusedHeaderMember
+            | Self::TypeNotAllowed
+            | Self::UnknownIssuer
+            | Self::UnknownKey
+            | Self::AmbiguousKey
+            | Self::BadSignature
+            | Self::MalformedTimeClaim
+            | Self::NotYetValid
+            | Self::IssuedInFuture
+            | Self::LifetimeTooLong
+            | Self::WrongAudience
+            | Self::MissingClaim
+            | Self::ProviderNotAccepted => Code::InvalidToken,
+            Self::Expired => Code::ExpiredToken,
+            Self::MissingScope | Self::WrongClaim => Code::InsufficientScope,
+            Self::BadConfiguration | Self::AssertionFailed => Code::Misconfigured,
+            Self::OriginFailed => Code::OriginUnreachable,
+            Self::OriginTimedOut => Code::OriginTimeout,
+            Self::NoSuchEndpoint => Code::NotFound,
+            Self::WrongAdminToken => Code::Unauthorized,
+            Self::WrongMethod => Code::MethodNotAllowed,
+        }
+    }
+}
+
+impl Code {
+    /// The stable name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::MissingToken => "missing_token",
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidToken => "invalid_token",
+            Self::ExpiredToken => "expired_token",
+            Self::InsufficientScope => "insufficient_scope",
+            Self::Misconfigured => "misconfigured",
+            Self::OriginUnreachable | Self::OriginTimeout => "origin_unreachable",
+            Self::NotFound => "not_found",
+            Self::Unauthorized => "unauthorized",
+            Self::MethodNotAllowed => "method_not_allowed",
+        }
+    }
+
+    /// The HTTP status. A fault of the token is never 5xx and a fault of ours is never 4xx.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::InvalidRequest => 400,
+            Self::MissingToken | Self::InvalidToken | Self::ExpiredToken | Self::Unauthorized => {
+                401
+            }
+            Self::InsufficientScope => 403,
+            Self::NotFound => 404,
+            Self::MethodNotAllowed => 405,
+            Self::OriginUnreachable => 502,
+            Self::Misconfigured => 503,
+            Self::OriginTimeout => 504,
+        }
+    }
+
+    /// One sentence for people (RFC 9457 section 3.1.3); the same for every occurrence.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::MissingToken => "This resource needs an access token",
+            Self::InvalidRequest => "The credentials or the target of the request are malformed",
+            Self::InvalidToken => "The access token is not valid",
+            Self::ExpiredToken => "The access token has expired",
+            Self::InsufficientScope => "The access token does not grant this",
+            Self::Misconfigured => "The gate is not configured correctly",
+            Self::OriginUnreachable => "The origin did not answer",
+            Self::OriginTimeout => "The origin did not answer in time",
+            Self::NotFound => "There is no such endpoint",
+            Self::Unauthorized => "The admin token is wrong",
+            Self::MethodNotAllowed => "The endpoint does not know this method",
+        }
+    }
+
+    /// The challenge (RFC 6750 section 3) in the given protection space.
+    fn challenge(self, realm: &str, scope: &str) -> Option<String> {
+        let realm = quoted_string(realm);
+        match self {
+            Self::MissingToken | Self::Unauthorized => Some(format!("Bearer realm={realm}")),
+            Self::InvalidRequest => {
+                Some(format!("Bearer realm={realm}, error=\"invalid_request\""))
+            }
+            Self::InvalidToken => Some(format!("Bearer realm={realm}, error=\"invalid_token\"")),
+            Self::ExpiredToken => Some(format!(
+                "Bearer realm={realm}, error=\"invalid_token\", error_description=\"expired\""
+            )),
+            Self::InsufficientScope if scope.is_empty() => {
+                Some(format!("Bearer realm={realm}, error=\"insufficient_scope\""))
+            }
+            Self::InsufficientScope => Some(format!(
+                "Bearer realm={realm}, error=\"insufficient_scope\", scope={}",
+                quoted_string(scope)
+            )),
+            Self::Misconfigured
+            | Self::OriginUnreachable
+            | Self::OriginTimeout
+            | Self::NotFound
+            | Self::MethodNotAllowed => None,
+        }
+    }
+}
+
+impl Denial {
+    /// A refusal before any provider or rule is known.
+    #[must_use]
+    pub const fn new(reason: Reason) -> Self {
+        Self { reason, scope: String::new(), provider: None, rule: None }
+    }
+
+    /// The response: problem details (RFC 9457) with a challenge where one helps.
+    #[must_use]
+    pub fn response(&self, to: Recipient<'_>) -> TextResponse {
+        let code = self.reason.code();
+        let mut headers = vec![
+            ("content-type", "application/problem+json".to_owned()),
+            ("cache-control", "no-store".to_owned()),
+        ];
+        if let Some(challenge) = code.challenge(to.realm, &self.scope) {
+            headers.push(("www-authenticate", challenge));
+        }
+        if let Some(origin) = to.allowed_origin {
+            headers.extend([
+                ("access-control-allow-origin", origin.to_owned()),
+                ("access-control-allow-credentials", "true".to_owned()),
+                ("access-control-expose-headers", "WWW-Authenticate, Retry-After".to_owned()),
+                ("vary", "Origin".to_owned()),
+            ]);
+        }
+        let body = json!({
+            "type": format!("urn:edgeward:problem:{}", code.name()),
+            "title": code.title(),
+            "status": code.status(),
+            "code": code.name(),
+            "failure_id": to.failure_id,
+        });
+        TextResponse { status: code.status(), headers, body: body.to_string() }
+    }
+
+    /// The line for the operator, as one JSON object: everything but secrets, tokens, claims and
+    /// the query.
+    #[must_use]
+    pub fn log_line(&self, about: &LogContext<'_>) -> String {
+        let code = self.reason.code();
+        let mut line = Map::new();
+        let mut put = |name: &str, value: Value| line.insert(name.to_owned(), value);
+        put("event", "denial".into());
+        put("time", about.now.into());
+        put("failure_id", about.failure_id.into());
+        put("status", code.status().into());
+        put("code", code.name().into());
+        put("reason", self.reason.name().into());
+        put("method", cut(about.method).into());
+        put("path", cut(about.path).into());
+        if let Some(provider) = about.provider {
+            put("provider", provider.into());
+        }
+        if let Some(rule) = self.rule {
+            put("rule", rule.into());
+        }
+        if let Some(detail) = about.detail {
+            put("detail", cut(detail).into());
+        }
+        Value::Object(line).to_string()
+    }
+}
+
+/// What a log line says besides the denial.
+#[derive(Clone, Copy, Debug)]
+pub struct LogContext<'a> {
+    /// When, in seconds.
+    pub now: i64,
+    /// Connects the line with the response.
+    pub failure_id: &'a str,
+    /// The request's method.
+    pub method: &'a str,
+    /// The request's path, without the query.
+    pub path: &'a str,
+    /// The provider's name, if one was found.
+    pub provider: Option<&'a str>,
+    /// What the platform said, for faults that are not the client's.
+    pub detail: Option<&'a str>,
+}
+
+/// Keeps a text of the client's choice from filling the log.
+fn cut(text: &str) -> &str {
+    const MOST_BYTES: usize = 256;
+    let end = (0..=MOST_BYTES.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    text.get(..end.unwrap_or(0)).unwrap_or_default()
+}
+
+/// A quoted-string (RFC 9110 section 5.6.4) of the characters that may stand in one.
+fn quoted_string(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    for letter in text.chars().filter(|letter| *letter == ' ' || letter.is_ascii_graphic()) {
+        if matches!(letter, '"' | '\\') {
+            quoted.push('\\');
+        }
+        quoted.push(letter);
+    }
+    quoted.push('"');
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TO: Recipient<'_> =
+        Recipient { realm: "https://a.example", allowed_origin: None, failure_id: "f-1" };
+
+    fn challenge(denial: &Denial) -> Option<String> {
+        let response = denial.response(TO);
+        let mut found = response.headers.into_iter().filter(|(name, _)| *name == "www-authenticate");
+        found.next().map(|(_, value)| value)
+    }
+
+    #[test]
+    fn the_challenge_says_what_rfc_6750_lets_it_say() {
+        for (reason, scope, expected) in [
+            (Reason::NoCredentials, "", Some(r#"Bearer realm="https://a.example""#)),
+            (
+                Reason::SeveralCredentials,
+                "",
+                Some(r#"Bearer realm="https://a.example", error="invalid_request""#),
+            ),
+            (
+                Reason::BadSignature,
+                "",
+                Some(r#"Bearer realm="https://a.example", error="invalid_token""#),
+            ),
+            (
+                Reason::Expired,
+                "",
+                Some(
+                    r#"Bearer realm="https://a.example", error="invalid_token", error_description="expired""#,
+                ),
+            ),
+            (
+                Reason::MissingScope,
+                "a b",
+                Some(
+                    r#"Bearer realm="https://a.example", error="insufficient_scope", scope="a b""#,
+                ),
+            ),
+            (
+                Reason::WrongClaim,
+                "",
+                Some(r#"Bearer realm="https://a.example", error="insufficient_scope""#),
+            ),
+            (Reason::BadConfiguration, "", None),
+            (Reason::OriginFailed, "", None),
+        ] {
+            let denial = Denial { scope: scope.to_owned(), ..Denial::new(reason) };
+            assert_eq!(challenge(&denial).as_deref(), expected, "{reason:?}");
+        }
+    }
+
+    #[test]
+    fn the_body_is_pinned() {
+        let response = Denial::new(Reason::BadSignature).response(TO);
+        assert_eq!(response.status, 401);
+        assert_eq!(
+            response.body,
+            "{\"code\":\"invalid_token\",\"failure_id\":\"f-1\",\"status\":401,\
+             \"title\":\"The access token is not valid\",\
+             \"type\":\"urn:edgeward:problem:invalid_token\"}"
+        );
+        assert_eq!(
+            response.headers,
+            vec![
+                ("content-type", "application/problem+json".to_owned()),
+                ("cache-control", "no-store".to_owned()),
+                (
+                    "www-authenticate",
+                    r#"Bearer realm="https://a.example", error="invalid_token""#.to_owned()
+                ),
+            ]
+        );
+    }
+
+    #[test]
+    fn the_log_line_is_pinned() {
+        let denial = Denial { provider: Some(0), rule: Some(2), ..Denial::new(Reason::Expired) };
+        let line = denial.log_line(&LogContext {
+            now: 1_800_000_000,
+            failure_id: "f-1",
+            method: "GET",
+            path: "/a",
+            provider: Some("main"),
+            detail: None,
+        });
+        assert_eq!(
+            line,
+            "{\"code\":\"expired_token\",\"event\":\"denial\",\"failure_id\":\"f-1\",\
+             \"method\":\"GET\",\"path\":\"/a\",\"provider\":\"main\",\"reason\":\"expired\",\
+             \"rule\":2,\"status\":401,\"time\":1800000000}"
+        );
+    }
+
+    #[test]
+    fn an_allowed_origin_may_read_the_denial() {
+        let to = Recipient { allowed_origin: Some("https://app.example"), ..TO };
+        let headers = Denial::new(Reason::NoCredentials).response(to).headers;
+        assert!(headers.contains(&("access-control-allow-origin", "https://app.example".into())));
+        assert!(headers.contains(&("vary", "Origin".into())));
+        let none = Denial::new(Reason::NoCredentials).response(TO).headers;
+        assert!(!none.iter().any(|(name, _)| name.starts_with("access-control")));
+    }
+
+    #[test]
+    fn a_realm_cannot_leave_its_quotes() {
+        assert_eq!(quoted_string("a\"b\\c\r\nd\u{e9}"), "\"a\\\"b\\\\cd\"");
+    }
+
+    #[test]
+    fn a_long_path_is_cut_at_a_character() {
+        assert_eq!(cut("short"), "short");
+        let long = "é".repeat(200);
+        assert_eq!(cut(&long).len(), 256);
+        let odd = format!("a{long}");
+        assert_eq!(cut(&odd).len(), 255);
+    }
+}

@@ -1,0 +1,389 @@
+//! What the origin gets to see: identity headers are set or removed, never left.
+//!
+//! In scope: which headers of a request go, and which are set in their place. Out of scope: how
+//! the platform edits a request.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value};
+
+use super::claims;
+
+/// The assertion's header.
+pub const ASSERTION_HEADER: &str = "x-auth-assertion";
+
+/// Every name that starts like this is ours, whatever the configuration says.
+const OWN_PREFIX: &str = "x-auth-";
+
+/// Headers that describe one connection (RFC 9110 section 7.6.1), lower case.
+const HOP_BY_HOP: [&str; 8] = [
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+];
+
+/// Headers from which origins learn who sent a request, or a target or method other than the one
+/// that was evaluated. Folded, as [`fold`] gives them.
+const OVERRIDES: [&str; 9] = [
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-url",
+    "x-rewrite-url",
+];
+
+/// Headers that say in which connection a request came; a mapped claim must not replace them.
+const RESERVED: [&str; 12] = [
+    "authorization",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "cookie",
+    "expect",
+    "host",
+    "origin",
+    "range",
+    "sec-websocket-protocol",
+    "upgrade",
+    "via",
+];
+
+/// Which claim goes into which header.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HeaderMap {
+    entries: Vec<Mapping>,
+    /// The folded names of all entries and of their `-B64` forms, sorted.
+    folded: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Mapping {
+    name: String,
+    claim: String,
+}
+
+/// Why a header cannot carry a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeaderFault {
+    /// Not a field name (RFC 9110 section 5.1).
+    NotAName,
+    /// A header with a meaning of its own.
+    Reserved,
+    /// An origin could take it for another entry's header.
+    Ambiguous,
+}
+
+impl HeaderMap {
+    /// Builds the map from header names and claim paths; a fault comes with its header's name.
+    pub fn build<'a>(
+        pairs: impl Iterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, Vec<(&'a str, HeaderFault)>> {
+        let mut map = Self::default();
+        let mut faults = Vec::new();
+        for (name, claim) in pairs {
+            let folded = fold(name);
+            let base64 = format!("{folded}-b64");
+            if !is_field_name(name) {
+                faults.push((name, HeaderFault::NotAName));
+            } else if RESERVED.contains(&folded.as_str())
+                || HOP_BY_HOP.contains(&folded.as_str())
+                || OVERRIDES.contains(&folded.as_str())
+                || matches!(folded.as_str(), ASSERTION_HEADER | "x-auth-degraded")
+            {
+                faults.push((name, HeaderFault::Reserved));
+            } else if map.folded.contains(&folded) || map.folded.contains(&base64) {
+                faults.push((name, HeaderFault::Ambiguous));
+            } else {
+                map.entries.push(Mapping { name: name.to_owned(), claim: claim.to_owned() });
+                map.folded.extend([folded, base64]);
+            }
+        }
+        map.folded.sort_unstable();
+        if faults.is_empty() { Ok(map) } else { Err(faults) }
+    }
+
+    /// The mapped claims as `=NAME`, line feed, value, line feed; absent claims have no line.
+    #[must_use]
+    pub fn lines(&self, claims: &Map<String, Value>) -> String {
+        let mut lines = String::new();
+        for Mapping { name, claim } in &self.entries {
+            let Some(value) = claims::lookup(claims, claim) else { continue };
+            let spaced = matches!(claim.as_str(), "scope" | "scp");
+            match header_value(value, if spaced { ' ' } else { ',' }) {
+                Some(HeaderValue::Plain(value)) => push_line(&mut lines, name, "", &value),
+                Some(HeaderValue::Encoded(value)) => push_line(&mut lines, name, "-B64", &value),
+                None => {}
+            }
+        }
+        lines
+    }
+
+    /// Whether an origin could take a header of this name for one that only we may set.
+    fn owns(&self, folded: &str) -> bool {
+        folded.starts_with(OWN_PREFIX)
+            || self.folded.binary_search_by(|own| own.as_str().cmp(folded)).is_ok()
+    }
+}
+
+/// A claim as the value of a header.
+enum HeaderValue {
+    /// Goes under the configured name.
+    Plain(String),
+    /// Goes under the name with `-B64`.
+    Encoded(String),
+}
+
+fn header_value(value: &Value, separator: char) -> Option<HeaderValue> {
+    let plain_or_encoded = |text: String| {
+        if is_field_value(&text) {
+            HeaderValue::Plain(text)
+        } else {
+            HeaderValue::Encoded(URL_SAFE_NO_PAD.encode(text))
+        }
+    };
+    match value {
+        Value::Null => None,
+        Value::Bool(value) => Some(HeaderValue::Plain(value.to_string())),
+        Value::Number(number) => Some(HeaderValue::Plain(number.to_string())),
+        Value::String(text) => Some(plain_or_encoded(text.clone())),
+        Value::Array(list) if list.is_empty() => None,
+        Value::Array(list) if list.iter().all(|item| item.is_string()) => {
+            let items: Vec<&str> = list.iter().filter_map(Value::as_str).collect();
+            let unambiguous = |item: &&str| {
+                !item.is_empty()
+                    && is_field_value(item)
+                    && !item.contains(separator)
+                    && !item.contains(',')
+            };
+            Some(if items.iter().all(unambiguous) {
+                HeaderValue::Plain(items.join(separator.encode_utf8(&mut [0; 4])))
+            } else {
+                HeaderValue::Encoded(URL_SAFE_NO_PAD.encode(value.to_string()))
+            })
+        }
+        Value::Array(_) | Value::Object(_) => {
+            Some(HeaderValue::Plain(URL_SAFE_NO_PAD.encode(value.to_string())))
+        }
+    }
+}
+
+/// Whether a text can be a field value as it is: visible ASCII, with spaces only inside. Bytes
+/// beyond ASCII are legal but no two stacks agree on what they mean (RFC 9110 section 5.5).
+fn is_field_value(text: &str) -> bool {
+    let inner = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
+    text.bytes().all(inner) && !text.starts_with(' ') && !text.ends_with(' ')
+}
+
+/// Whether a text is a field name (RFC 9110 section 5.1).
+#[must_use]
+pub fn is_field_name(text: &str) -> bool {
+    let is_token_byte =
+        |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !text.is_empty() && text.bytes().all(is_token_byte)
+}
+
+fn push_line(lines: &mut String, name: &str, suffix: &str, value: &str) {
+    lines.push('=');
+    lines.push_str(name);
+    lines.push_str(suffix);
+    lines.push('\n');
+    lines.push_str(value);
+    lines.push('\n');
+}
+
+/// The one name that all spellings share which some origin takes for each other: CGI and its
+/// heirs (RFC 3875 section 4.1.18) upper-case a name and turn everything that is not a letter or a
+/// digit into `_`.
+#[must_use]
+pub fn fold(name: &str) -> String {
+    name.chars()
+        .map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '-' })
+        .collect()
+}
+
+/// The edits that turn a request into the one that the origin gets: lines as the platform's side
+/// applies them in order, `-name` to remove and `=name`, line feed, value to set.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Edits(String);
+
+impl Edits {
+    /// Starts with the removal of every inbound header that is not the client's to set.
+    #[must_use]
+    pub fn sanitize(headers: &[(&str, &str)], own: &HeaderMap) -> Self {
+        let mut edits = Self::default();
+        for (name, value) in headers {
+            if is_managed(name, own) {
+                edits.remove(name);
+            }
+            if *name == "connection" {
+                // What an intermediary must not forward (RFC 9110 section 7.6.1). `Upgrade` is
+                // what makes a WebSocket and is handled by the platform.
+                for option in value.split(',').map(str::trim_ascii) {
+                    if is_field_name(option) && !option.eq_ignore_ascii_case("upgrade") {
+                        edits.remove(option);
+                    }
+                }
+            }
+        }
+        edits
+    }
+
+    /// Removes a header.
+    pub fn remove(&mut self, name: &str) {
+        self.0.push('-');
+        self.0.push_str(name);
+        self.0.push('\n');
+    }
+
+    /// Sets a header to a value that is a legal field value.
+    pub fn set(&mut self, name: &str, value: &str) {
+        push_line(&mut self.0, name, "", value);
+    }
+
+    /// Adds lines that [`HeaderMap::lines`] made.
+    pub fn extend(&mut self, lines: &str) {
+        self.0.push_str(lines);
+    }
+
+    /// The edits as text, for the platform's side.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Whether an inbound header is removed whatever the request.
+fn is_managed(name: &str, own: &HeaderMap) -> bool {
+    let folded = fold(name);
+    HOP_BY_HOP.contains(&folded.as_str())
+        || OVERRIDES.contains(&folded.as_str())
+        || own.owns(&folded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn map(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        HeaderMap::build(pairs.iter().copied()).unwrap()
+    }
+
+    fn lines(claim: &'static str, value: &Value) -> String {
+        let claims = json!({ claim: value });
+        map(&[("X-Id", claim)]).lines(claims.as_object().unwrap())
+    }
+
+    #[test]
+    fn each_type_of_claim_has_its_form() {
+        for (claim, value, expected) in [
+            ("c", json!("plain text"), "=X-Id\nplain text\n"),
+            ("c", json!(""), "=X-Id\n\n"),
+            ("c", json!(42), "=X-Id\n42\n"),
+            ("c", json!(1.5), "=X-Id\n1.5\n"),
+            ("c", json!(true), "=X-Id\ntrue\n"),
+            ("c", json!(null), ""),
+            ("c", json!([]), ""),
+            ("c", json!(["a", "b"]), "=X-Id\na,b\n"),
+            ("c", json!(["a b", "c"]), "=X-Id\na b,c\n"),
+            ("scope", json!(["a", "b"]), "=X-Id\na b\n"),
+            ("scp", json!(["a", "b"]), "=X-Id\na b\n"),
+            ("scope", json!("a b"), "=X-Id\na b\n"),
+            ("c", json!({ "a": 1 }), "=X-Id\neyJhIjoxfQ\n"),
+            ("c", json!([["a"]]), "=X-Id\nW1siYSJdXQ\n"),
+            ("c", json!([1]), "=X-Id\nWzFd\n"),
+        ] {
+            assert_eq!(lines(claim, &value), expected, "{claim} {value}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_a_header_cannot_carry_is_encoded_under_another_name() {
+        for (claim, value, decoded) in [
+            ("c", json!("a\r\nX-Auth-Subject: root"), "a\r\nX-Auth-Subject: root"),
+            ("c", json!("\u{0}"), "\u{0}"),
+            ("c", json!("Zoë"), "Zoë"),
+            ("c", json!(" a"), " a"),
+            ("c", json!("a\t"), "a\t"),
+            ("c", json!(["a,b", "c"]), r#"["a,b","c"]"#),
+            ("c", json!(["", "c"]), r#"["","c"]"#),
+            ("c", json!(["ü"]), r#"["ü"]"#),
+            ("scope", json!(["a b", "c"]), r#"["a b","c"]"#),
+        ] {
+            let expected = format!("=X-Id-B64\n{}\n", URL_SAFE_NO_PAD.encode(decoded));
+            assert_eq!(lines(claim, &value), expected, "{claim} {value}");
+        }
+    }
+
+    #[test]
+    fn every_spelling_that_an_origin_could_fold_is_removed() {
+        let own = map(&[("X-User-Id", "sub"), ("Tenant", "tenant")]);
+        for name in [
+            "x-user-id",
+            "x_user_id",
+            "x-user_id",
+            "x.user.id",
+            "X-USER-ID",
+            "tenant",
+            "tenant-b64",
+            "x-user-id-b64",
+            "x_user_id_b64",
+            "x-auth-anything",
+            "x_auth_subject",
+            "x-auth-assertion",
+            "connection",
+            "te",
+            "x-forwarded-for",
+            "x_forwarded_host",
+            "forwarded",
+            "x-original-url",
+            "x-http-method-override",
+        ] {
+            let edits = Edits::sanitize(&[(name, "v")], &own);
+            assert_eq!(edits.as_str(), format!("-{name}\n"), "{name}");
+        }
+        for name in ["x-user", "x-user-id-2", "tenants", "accept", "authorization", "x-authority"] {
+            assert_eq!(Edits::sanitize(&[(name, "v")], &own).as_str(), "", "{name}");
+        }
+    }
+
+    #[test]
+    fn connection_options_are_removed_before_ours_are_set() {
+        let own = map(&[("X-User-Id", "sub")]);
+        let mut edits =
+            Edits::sanitize(&[("connection", "close, X-User-Id,, upgrade, a b")], &own);
+        edits.set("X-User-Id", "alice");
+        assert_eq!(edits.as_str(), "-connection\n-close\n-X-User-Id\n=X-User-Id\nalice\n");
+    }
+
+    #[test]
+    fn a_header_with_a_meaning_of_its_own_carries_no_claim() {
+        for (name, fault) in [
+            ("", HeaderFault::NotAName),
+            ("X Id", HeaderFault::NotAName),
+            ("X-Id:", HeaderFault::NotAName),
+            ("Authorization", HeaderFault::Reserved),
+            ("Host", HeaderFault::Reserved),
+            ("Content_Length", HeaderFault::Reserved),
+            ("X-Forwarded-For", HeaderFault::Reserved),
+            ("X-Auth-Assertion", HeaderFault::Reserved),
+            ("Transfer-Encoding", HeaderFault::Reserved),
+        ] {
+            let built = HeaderMap::build([(name, "sub")].into_iter());
+            assert_eq!(built, Err(vec![(name, fault)]));
+        }
+        for second in ["x_id", "X-ID", "X-Id-B64"] {
+            let built = HeaderMap::build([("X-Id", "sub"), (second, "sub")].into_iter());
+            assert_eq!(built, Err(vec![(second, HeaderFault::Ambiguous)]));
+        }
+    }
+}

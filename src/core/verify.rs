@@ -1,0 +1,351 @@
+//! From an untrusted token to a verified one: the checks, in an order that is a contract.
+//!
+//! The order, which tests pin for each neighbouring pair:
+//!
+//! 1. size and structure ([`super::token`])
+//! 2. `alg` in the list
+//! 3. `crit`, `b64`, `zip` and other header members that change the reading
+//! 4. `typ` in the list
+//! 5. issuer
+//! 6. key
+//! 7. signature
+//! 8. time claims
+//! 9. audience, then required claims
+//!
+//! Nothing after the signature is looked at before it, so that a forger learns nothing. In scope:
+//! these checks. Out of scope: credentials before them, rules after them ([`crate::gate`]).
+
+use std::borrow::Cow;
+use std::fmt;
+
+use jwt_compact::alg::{Hs256, Hs256Key, Hs384, Hs384Key, Hs512, Hs512Key};
+use jwt_compact::AlgorithmSignature;
+use serde_json::{Map, Value};
+
+use super::algorithm::{Algorithm, Curve, Family};
+use super::claims::{self, NumericDate, Rounding};
+use super::config::{Provider, Settings};
+use super::denial::Reason;
+use super::facts::Facts;
+use super::keys::{self, Material, NoKey, VerificationKey};
+use super::token::{TokenFault, UntrustedToken};
+
+/// The platform's own cryptography: asymmetric signatures are ten times slower in wasm than in
+/// the runtime's native code. HMAC is not its business.
+pub trait SignatureEngine {
+    /// A verification key in the platform's form.
+    type Key;
+    /// A signing key in the platform's form.
+    type SigningKey;
+
+    /// Takes over a key that is not a shared secret. The platform finds what arithmetic alone
+    /// cannot: a point that is not on its curve.
+    fn import(&self, material: &Material) -> Result<Self::Key, KeyRefused>;
+
+    /// Whether `signature` over `message` is right. RSASSA-PSS uses a salt of the length of the
+    /// hash (RFC 7518 section 3.5); an ECDSA signature is both numbers side by side (section 3.4).
+    /// A failure of any kind is `false`.
+    fn verify(
+        &self,
+        algorithm: Algorithm,
+        key: &Self::Key,
+        message: &[u8],
+        signature: &[u8],
+    ) -> bool;
+
+    /// Takes over an Ed25519 private key and its public half.
+    fn import_signing(&self, d: &[u8], x: &[u8; 32]) -> Result<Self::SigningKey, KeyRefused>;
+
+    /// Signs with Ed25519; `None` if the platform fails.
+    fn sign(&self, key: &Self::SigningKey, message: &[u8]) -> Option<Vec<u8>>;
+}
+
+/// The platform does not accept a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyRefused;
+
+impl fmt::Display for KeyRefused {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("the key is not valid: its numbers do not make a public key")
+    }
+}
+
+/// A key that is ready to verify.
+pub struct ReadyKey<K> {
+    description: VerificationKey,
+    handle: Handle<K>,
+}
+
+enum Handle<K> {
+    Hmac(HmacKeys),
+    Native { key: K, signature_bytes: usize },
+}
+
+/// One shared secret, ready for each hash.
+struct HmacKeys {
+    sha256: Hs256Key,
+    sha384: Hs384Key,
+    sha512: Hs512Key,
+}
+
+impl<K> ReadyKey<K> {
+    /// Makes a key ready. The error is the platform's word on a key that looked right.
+    pub fn prepare<E: SignatureEngine<Key = K>>(
+        engine: &E,
+        description: VerificationKey,
+    ) -> Result<Self, KeyRefused> {
+        let handle = match &description.material {
+            Material::Hmac(secret) => Handle::Hmac(HmacKeys {
+                sha256: Hs256Key::new(secret.expose()),
+                sha384: Hs384Key::new(secret.expose()),
+                sha512: Hs512Key::new(secret.expose()),
+            }),
+            material => Handle::Native {
+                key: engine.import(material)?,
+                signature_bytes: material.signature_bytes(),
+            },
+        };
+        Ok(Self { description, handle })
+    }
+
+    /// Whether `signature` over `message` is right.
+    fn verify<E: SignatureEngine<Key = K>>(
+        &self,
+        engine: &E,
+        algorithm: Algorithm,
+        message: &str,
+        signature: &[u8],
+    ) -> bool {
+        let message = message.as_bytes();
+        match (&self.handle, algorithm) {
+            (Handle::Hmac(keys), Algorithm::Hs256) => {
+                hmac_matches(&Hs256, &keys.sha256, message, signature)
+            }
+            (Handle::Hmac(keys), Algorithm::Hs384) => {
+                hmac_matches(&Hs384, &keys.sha384, message, signature)
+            }
+            (Handle::Hmac(keys), Algorithm::Hs512) => {
+                hmac_matches(&Hs512, &keys.sha512, message, signature)
+            }
+            (Handle::Native { key, signature_bytes }, algorithm) => {
+                signature.len() == *signature_bytes
+                    && engine.verify(algorithm, key, message, signature)
+            }
+            (Handle::Hmac(_), _) => false,
+        }
+    }
+}
+
+impl<K> AsRef<VerificationKey> for ReadyKey<K> {
+    fn as_ref(&self) -> &VerificationKey {
+        &self.description
+    }
+}
+
+/// Compares in constant time, once the length is right.
+fn hmac_matches<A: jwt_compact::Algorithm>(
+    algorithm: &A,
+    key: &A::VerifyingKey,
+    message: &[u8],
+    signature: &[u8],
+) -> bool {
+    // `try_from_slice` of the HMAC signatures panics on another length.
+    let right_length = A::Signature::LENGTH.is_some_and(|length| length.get() == signature.len());
+    right_length
+        && A::Signature::try_from_slice(signature)
+            .is_ok_and(|signature| algorithm.verify_signature(&signature, key, message))
+}
+
+impl Material {
+    /// The only length that a signature by this key can have, in bytes.
+    fn signature_bytes(&self) -> usize {
+        match self {
+            Self::Hmac(_) => 0,
+            Self::Rsa { n, .. } => n.len(),
+            Self::Ec { curve, .. } => 2 * Curve::coordinate_bytes(*curve),
+            Self::Ed25519 { .. } => 64,
+        }
+    }
+}
+
+/// A token whose signature and claims passed every check of its provider.
+#[derive(Debug)]
+pub struct VerifiedToken {
+    /// What later requests need to know about it.
+    pub facts: Facts,
+}
+
+/// Why a token is not verified, and whose it claimed to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unverified {
+    /// The first check that failed.
+    pub reason: Reason,
+    /// Position of the provider of its issuer, if there is one.
+    pub provider: Option<usize>,
+}
+
+impl From<TokenFault> for Reason {
+    fn from(fault: TokenFault) -> Self {
+        match fault {
+            TokenFault::TooLarge => Self::TokenTooLarge,
+            TokenFault::Malformed => Self::MalformedToken,
+            TokenFault::MalformedHeader => Self::MalformedHeader,
+        }
+    }
+}
+
+/// Checks a token. `keys` holds the keys of each provider, in the order of the providers.
+pub fn verify<E: SignatureEngine>(
+    settings: &Settings,
+    keys: &[Vec<ReadyKey<E::Key>>],
+    engine: &E,
+    token: &str,
+    now: NumericDate,
+) -> Result<VerifiedToken, Unverified> {
+    // (1)
+    let token = UntrustedToken::parse(token, settings.max_token_bytes)
+        .map_err(|fault| Unverified { reason: fault.into(), provider: None })?;
+    // The issuer only says whose lists apply; whether it is known is asked at its turn.
+    let issuer = token.claims.get("iss").and_then(Value::as_str);
+    let position = settings.providers.iter().position(|provider| Some(&*provider.issuer) == issuer);
+    let refuse = |reason| Unverified { reason, provider: position };
+    let candidates: Vec<&Provider> = match position {
+        Some(position) => settings.providers.get(position).into_iter().collect(),
+        None => settings.providers.iter().collect(),
+    };
+
+    // (2)
+    let algorithm = Algorithm::from_name(&token.header.algorithm)
+        .filter(|algorithm| candidates.iter().any(|one| one.algorithms.contains(algorithm)))
+        .ok_or(refuse(Reason::AlgorithmNotAllowed))?;
+    // (3)
+    if token.header.refused_member.is_some() {
+        return Err(refuse(Reason::RefusedHeaderMember));
+    }
+    // (4)
+    let token_type = token.header.token_type.as_deref().unwrap_or_default();
+    if !candidates.iter().any(|one| accepts_type(&one.token_types, token_type)) {
+        return Err(refuse(Reason::TypeNotAllowed));
+    }
+    // (5)
+    let (position, provider, keys) = position
+        .and_then(|at| Some((at, settings.providers.get(at)?, keys.get(at)?)))
+        .ok_or(refuse(Reason::UnknownIssuer))?;
+    // (6)
+    let chosen = keys::select(keys, token.header.key_id.as_deref(), algorithm).map_err(|none| {
+        refuse(match none {
+            NoKey::Unknown => Reason::UnknownKey,
+            NoKey::Ambiguous => Reason::AmbiguousKey,
+        })
+    })?;
+    // (7)
+    let verifies =
+        |key: &&ReadyKey<_>| key.verify(engine, algorithm, token.signing_input, &token.signature);
+    if !chosen.iter().any(verifies) {
+        return Err(refuse(Reason::BadSignature));
+    }
+    // (8)
+    let times = Times::read(&token.claims).map_err(refuse)?;
+    times.check(now, settings.clock_skew_seconds).map_err(refuse)?;
+    times.check_lifetime(provider.max_lifetime_seconds).map_err(refuse)?;
+    // (9)
+    if !claims::audience_matches(&token.claims, &provider.audiences) {
+        return Err(refuse(Reason::WrongAudience));
+    }
+    let present = |name: &String| claims::lookup(&token.claims, name).is_some();
+    let named_by_text = ["sub", "jti"].iter().all(|name| claims::text(&token.claims, name).is_ok());
+    if !named_by_text || !provider.required_claims.iter().all(present) {
+        return Err(refuse(Reason::MissingClaim));
+    }
+
+    let Times { expiration, not_before, .. } = times;
+    let facts = Facts::collect(settings, position, &token.claims, expiration, not_before);
+    Ok(VerifiedToken { facts })
+}
+
+/// Compares media types as RFC 7515 section 4.1.9 asks: without case, `application/` understood.
+fn accepts_type(accepted: &[String], found: &str) -> bool {
+    accepted.iter().any(|accepted| short_type(accepted).eq_ignore_ascii_case(&short_type(found)))
+}
+
+fn short_type(name: &str) -> Cow<'_, str> {
+    const PREFIX: &str = "application/";
+    match name.split_at_checked(PREFIX.len()) {
+        Some((prefix, rest)) if prefix.eq_ignore_ascii_case(PREFIX) && !rest.contains('/') => {
+            Cow::Borrowed(rest)
+        }
+        _ => Cow::Borrowed(name),
+    }
+}
+
+/// The time claims of one token.
+struct Times {
+    expiration: NumericDate,
+    not_before: Option<NumericDate>,
+    issued_at: Option<NumericDate>,
+}
+
+impl Times {
+    fn read(claims: &Map<String, Value>) -> Result<Self, Reason> {
+        let read = |name, rounding| {
+            claims::date(claims, name, rounding).map_err(|_| Reason::MalformedTimeClaim)
+        };
+        Ok(Self {
+            expiration: read("exp", Rounding::Down)?.ok_or(Reason::MalformedTimeClaim)?,
+            not_before: read("nbf", Rounding::Up)?,
+            issued_at: read("iat", Rounding::Up)?,
+        })
+    }
+
+    fn check(&self, now: NumericDate, skew: i64) -> Result<(), Reason> {
+        check_validity(self.expiration, self.not_before, now, skew)?;
+        if self.issued_at.is_some_and(|issued_at| issued_at > now.saturating_add(skew)) {
+            return Err(Reason::IssuedInFuture);
+        }
+        Ok(())
+    }
+
+    fn check_lifetime(&self, most: Option<i64>) -> Result<(), Reason> {
+        let Some(most) = most else { return Ok(()) };
+        match self.issued_at {
+            Some(issued_at) if self.expiration.saturating_sub(issued_at) <= most => Ok(()),
+            _ => Err(Reason::LifetimeTooLong),
+        }
+    }
+}
+
+/// Whether a token is in time: refused from `exp + skew` on (RFC 7519 section 4.1.4), and before
+/// `nbf - skew` (section 4.1.5).
+pub fn check_validity(
+    expiration: NumericDate,
+    not_before: Option<NumericDate>,
+    now: NumericDate,
+    skew: i64,
+) -> Result<(), Reason> {
+    if now >= expiration.saturating_add(skew) {
+        return Err(Reason::Expired);
+    }
+    if not_before.is_some_and(|not_before| now < not_before.saturating_sub(skew)) {
+        return Err(Reason::NotYetValid);
+    }
+    Ok(())
+}
+
+/// Whether any of a provider's keys could serve this algorithm.
+#[must_use]
+pub fn is_served<K>(keys: &[ReadyKey<K>], algorithm: Algorithm) -> bool {
+    keys.iter().any(|key| key.as_ref().serves(algorithm))
+}
+
+/// The name of a family, for the health report.
+#[must_use]
+pub const fn family_name(family: Family) -> &'static str {
+    match family {
+        Family::Hmac => "oct",
+        Family::Rsa => "RSA",
+        Family::Ec(Curve::P256) => "EC P-256",
+        Family::Ec(Curve::P384) => "EC P-384",
+        Family::Ec(Curve::P521) => "EC P-521",
+        Family::Ed25519 => "Ed25519",
+    }
+}

@@ -1,0 +1,136 @@
+//! The isolate's state: made on the first request, kept until the isolate ends.
+//!
+//! Bindings never change within an isolate, since every deployment and every changed secret starts
+//! new ones. So a configuration that cannot be used stays so, and is not read again.
+
+use std::cell::{Cell, OnceCell};
+
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::Closure;
+use web_sys::Request;
+
+use super::crypto::RuntimeCrypto;
+use super::{glue, log};
+use crate::core::config::{Origin, TABLE, admin_path_of};
+use crate::core::problem::Problem;
+use crate::gate::{AdminToken, Gate, Misconfigured};
+
+/// What an isolate knows.
+pub(super) struct Isolate {
+    pub(super) state: State,
+    pub(super) admin_token: AdminToken,
+    /// The service binding of the origin, or `undefined`.
+    pub(super) service: JsValue,
+    failure_ids: FailureIds,
+    _on_origin_failure: Closure<dyn Fn(Request, String) -> JsValue>,
+}
+
+/// Whether there is a gate.
+pub(super) enum State {
+    /// There is.
+    Ready(Box<Gate<RuntimeCrypto>>),
+    /// The configuration or a secret cannot be used.
+    Misconfigured(Misconfigured),
+}
+
+thread_local! {
+    static ISOLATE: OnceCell<Isolate> = const { OnceCell::new() };
+}
+
+impl Isolate {
+    /// Gives the isolate's state to `serve`, after making it where this is the first request.
+    pub(super) fn with<R>(env: &JsValue, serve: impl FnOnce(&Self) -> R) -> R {
+        ISOLATE.with(|isolate| serve(isolate.get_or_init(|| Self::boot(env))))
+    }
+
+    /// Gives the state to something that only happens after a request.
+    pub(super) fn with_booted(serve: impl FnOnce(&Self) -> JsValue) -> JsValue {
+        ISOLATE.with(|isolate| isolate.get().map_or(JsValue::UNDEFINED, serve))
+    }
+
+    /// A text that connects a response with its log line; no two responses share one.
+    pub(super) fn failure_id(&self) -> String {
+        self.failure_ids.next()
+    }
+
+    fn boot(env: &JsValue) -> Self {
+        let secret = |name: &str| glue::binding_text(env, name);
+        let (admin_token, warning) = AdminToken::new(secret("ADMIN_TOKEN").as_deref());
+        if let Some(warning) = warning {
+            log::warning(&warning);
+        }
+        let (state, service) = match Self::gate(env, &secret) {
+            Ok((gate, service)) => {
+                gate.report().warnings.iter().for_each(|warning| log::warning(warning));
+                (State::Ready(Box::new(gate)), service)
+            }
+            Err(problems) => {
+                problems.iter().for_each(log::problem);
+                let admin_path = admin_path_of(&secret(TABLE).unwrap_or_default());
+                let gate = Misconfigured { admin_path, problems };
+                (State::Misconfigured(gate), JsValue::UNDEFINED)
+            }
+        };
+        let handler: Closure<dyn Fn(Request, String) -> JsValue> =
+            Closure::new(|request: Request, message: String| {
+                super::origin_failed(&request, &message)
+            });
+        glue::on_origin_failure(&handler);
+        Self {
+            state,
+            admin_token,
+            service,
+            failure_ids: FailureIds::new(),
+            _on_origin_failure: handler,
+        }
+    }
+
+    fn gate(
+        env: &JsValue,
+        secret: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<(Gate<RuntimeCrypto>, JsValue), Vec<Problem>> {
+        let table = secret(TABLE).ok_or_else(|| {
+            vec![Problem::new(TABLE, "nothing", "the table [vars.AUTH] in wrangler.toml")]
+        })?;
+        let gate = Gate::boot(&table, secret, RuntimeCrypto, random())?;
+        let service = match &gate.settings().origin {
+            Origin::Url(_) => JsValue::UNDEFINED,
+            Origin::Service(name) => {
+                let service = glue::service_binding(env, name);
+                if service.is_undefined() {
+                    return Err(vec![Problem::new(
+                        format!("{TABLE}.origin"),
+                        format!("no service binding named {name}"),
+                        "a service binding of this name: [[services]] in wrangler.toml",
+                    )]);
+                }
+                service
+            }
+        };
+        Ok((gate, service))
+    }
+}
+
+/// Random bits from the platform. It never fails where Workers run; if it did, identifiers would
+/// be guessable and the cache's slots known, neither of which opens anything.
+fn random() -> u64 {
+    getrandom::u64().unwrap_or_default()
+}
+
+/// Numbers failures within the isolate, behind a random prefix: cheap even in a flood of them.
+struct FailureIds {
+    isolate: u64,
+    last: Cell<u32>,
+}
+
+impl FailureIds {
+    fn new() -> Self {
+        Self { isolate: random(), last: Cell::new(0) }
+    }
+
+    fn next(&self) -> String {
+        let number = self.last.get().wrapping_add(1);
+        self.last.set(number);
+        format!("{:016x}-{number:x}", self.isolate)
+    }
+}

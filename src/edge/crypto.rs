@@ -1,0 +1,116 @@
+//! Signatures by the runtime's own synchronous cryptography.
+//!
+//! Which of the runtime's two interfaces serves which algorithm was measured; the table is in
+//! docs/architecture.md.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+use wasm_bindgen::JsValue;
+
+use super::glue;
+use crate::core::algorithm::{Algorithm, Curve};
+use crate::core::keys::Material;
+use crate::core::verify::{KeyRefused, SignatureEngine};
+
+/// The runtime's cryptography.
+pub(super) struct RuntimeCrypto;
+
+impl SignatureEngine for RuntimeCrypto {
+    type Key = JsValue;
+    type SigningKey = JsValue;
+
+    fn import(&self, material: &Material) -> Result<JsValue, KeyRefused> {
+        let jwk = public_jwk(material).ok_or(KeyRefused)?;
+        found(glue::import_public_key(&jwk.to_string()))
+    }
+
+    fn verify(
+        &self,
+        algorithm: Algorithm,
+        key: &JsValue,
+        message: &[u8],
+        signature: &[u8],
+    ) -> bool {
+        let verify = |hash, signature: &[u8]| glue::verify_signature(hash, key, message, signature);
+        let verify_pss = |hash| glue::verify_pss(hash, key, message, signature);
+        match algorithm {
+            Algorithm::Rs256 => verify(Some("sha256"), signature),
+            Algorithm::Rs384 => verify(Some("sha384"), signature),
+            Algorithm::Rs512 => verify(Some("sha512"), signature),
+            Algorithm::Ps256 => verify_pss("sha256"),
+            Algorithm::Ps384 => verify_pss("sha384"),
+            Algorithm::Ps512 => verify_pss("sha512"),
+            Algorithm::Es256 => verify(Some("sha256"), &ecdsa_der(signature)),
+            Algorithm::Es384 => verify(Some("sha384"), &ecdsa_der(signature)),
+            Algorithm::Es512 => verify(Some("sha512"), &ecdsa_der(signature)),
+            Algorithm::EdDsa => verify(None, signature),
+            Algorithm::Hs256 | Algorithm::Hs384 | Algorithm::Hs512 => false,
+        }
+    }
+
+    fn import_signing(&self, d: &[u8], x: &[u8; 32]) -> Result<JsValue, KeyRefused> {
+        let mut jwk = ed25519_jwk(x);
+        let public = found(glue::import_public_key(&jwk.to_string()))?;
+        if let Some(jwk) = jwk.as_object_mut() {
+            jwk.insert("d".to_owned(), URL_SAFE_NO_PAD.encode(d).into());
+        }
+        let private = found(glue::import_private_key(&jwk.to_string()))?;
+        let trial = b"do both halves belong together?";
+        let signature = self.sign(&private, trial).ok_or(KeyRefused)?;
+        let together = self.verify(Algorithm::EdDsa, &public, trial, &signature);
+        if together { Ok(private) } else { Err(KeyRefused) }
+    }
+
+    fn sign(&self, key: &JsValue, message: &[u8]) -> Option<Vec<u8>> {
+        glue::sign_ed25519(key, message)
+    }
+}
+
+fn found(key: JsValue) -> Result<JsValue, KeyRefused> {
+    if key.is_undefined() { Err(KeyRefused) } else { Ok(key) }
+}
+
+/// The key as the runtime takes it (RFC 7518 section 6, RFC 8037 section 2); a shared secret is
+/// none of its business.
+fn public_jwk(material: &Material) -> Option<Value> {
+    let number = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+    match material {
+        Material::Hmac(_) => None,
+        Material::Rsa { n, e } => Some(json!({ "kty": "RSA", "n": number(n), "e": number(e) })),
+        Material::Ec { curve, x, y } => Some(json!({
+            "kty": "EC", "crv": Curve::name(*curve), "x": number(x), "y": number(y),
+        })),
+        Material::Ed25519 { x } => Some(ed25519_jwk(x)),
+    }
+}
+
+fn ed25519_jwk(x: &[u8; 32]) -> Value {
+    json!({ "kty": "OKP", "crv": "Ed25519", "x": URL_SAFE_NO_PAD.encode(x) })
+}
+
+/// Turns both numbers of an ECDSA signature, side by side (RFC 7518 section 3.4), into the DER
+/// sequence that the runtime's synchronous interface reads (RFC 3279 section 2.2.3).
+fn ecdsa_der(signature: &[u8]) -> Vec<u8> {
+    let (r, s) = signature.split_at(signature.len() / 2);
+    let body = [der_integer(r), der_integer(s)].concat();
+    [&[0x30][..], &der_length(body.len()), &body].concat()
+}
+
+fn der_integer(number: &[u8]) -> Vec<u8> {
+    let first = number.iter().position(|byte| *byte != 0).unwrap_or(number.len());
+    let digits = number.get(first..).unwrap_or_default();
+    // Zero is one byte, and a leading one bit would mean a negative number.
+    let pad = digits.first().is_none_or(|byte| byte & 0x80 != 0);
+    let zero: &[u8] = if pad { &[0] } else { &[] };
+    [&[0x02][..], &der_length(zero.len() + digits.len()), zero, digits].concat()
+}
+
+/// A definite length. No signature of ours is longer than 255 bytes.
+fn der_length(length: usize) -> Vec<u8> {
+    match u8::try_from(length) {
+        Ok(length @ 0..=0x7f) => vec![length],
+        Ok(length) => vec![0x81, length],
+        Err(_) => vec![0x80],
+    }
+}

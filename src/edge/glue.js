@@ -1,0 +1,114 @@
+// The platform's side of the boundary. Each function crosses once, with text and bytes alone:
+// every further crossing costs about as much as what it would carry.
+
+/** Method, URL, then names and values of the headers, separated by line feeds. */
+export function packHead(request) {
+  let packed = request.method + "\n" + request.url;
+  for (const [name, value] of request.headers) {
+    packed += "\n" + name + "\n" + value;
+  }
+  return packed;
+}
+
+/** The text of a binding; a table, as wrangler makes it of `[vars.NAME]`, becomes JSON. */
+export function bindingText(env, name) {
+  const value = env[name];
+  if (value === undefined || value === null) return undefined;
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
+
+/** The service binding of this name, if it can be fetched from. */
+export function serviceBinding(env, name) {
+  const service = env[name];
+  return typeof service?.fetch === "function" ? service : undefined;
+}
+
+let originFailed;
+
+/** Registers what makes a response of a failed origin: (request, message) => Response. */
+export function onOriginFailure(handler) {
+  originFailed = handler;
+}
+
+/**
+ * Sends the request on and returns the origin's own response, untouched. `edits` are lines:
+ * `-name` removes, `=name` with the next line as value sets.
+ */
+export function forward(service, request, url, edits, keepBody) {
+  let outgoing;
+  try {
+    outgoing = keepBody
+      ? new Request(url, request)
+      : new Request(url, { method: request.method, headers: request.headers, redirect: "manual" });
+    const headers = outgoing.headers;
+    const lines = edits.split("\n");
+    for (let at = 0; at < lines.length - 1; at++) {
+      const name = lines[at].slice(1);
+      if (lines[at].startsWith("-")) headers.delete(name);
+      else headers.set(name, lines[++at]);
+    }
+  } catch (error) {
+    return originFailed(request, String(error));
+  }
+  const answer = service === undefined ? fetch(outgoing) : service.fetch(outgoing);
+  return answer.catch((error) => originFailed(request, String(error)));
+}
+
+/** A response that is all text; `headers` are names and values, separated by line feeds. */
+export function textResponse(status, headers, body) {
+  const lines = headers.split("\n");
+  const response = new Response(body, { status });
+  for (let at = 0; at + 1 < lines.length; at += 2) response.headers.set(lines[at], lines[at + 1]);
+  return response;
+}
+
+// The runtime's synchronous cryptography. It is not imported by name, because the bundler would
+// have to resolve "node:crypto".
+const crypto = process.getBuiltinModule("node:crypto");
+
+/** A public key from a JWK, or nothing if the runtime does not take it for one. */
+export function importPublicKey(jwk) {
+  try {
+    return crypto.createPublicKey({ key: JSON.parse(jwk), format: "jwk" });
+  } catch {
+    return undefined;
+  }
+}
+
+/** A private key from a JWK, or nothing if the runtime does not take it for one. */
+export function importPrivateKey(jwk) {
+  try {
+    return crypto.createPrivateKey({ key: JSON.parse(jwk), format: "jwk" });
+  } catch {
+    return undefined;
+  }
+}
+
+/** RSASSA-PKCS1-v1_5, ECDSA with a DER signature, or, with `hash` undefined, Ed25519. */
+export function verifySignature(hash, key, message, signature) {
+  try {
+    return crypto.verify(hash, message, key, signature);
+  } catch {
+    return false;
+  }
+}
+
+/** RSASSA-PSS. The one-shot `verify` of this runtime ignores the padding, so it is not used. */
+export function verifyPss(hash, key, message, signature) {
+  try {
+    const padding = crypto.constants.RSA_PKCS1_PSS_PADDING;
+    const saltLength = crypto.constants.RSA_PSS_SALTLEN_DIGEST;
+    return crypto.createVerify(hash).update(message).verify({ key, padding, saltLength }, signature);
+  } catch {
+    return false;
+  }
+}
+
+/** An Ed25519 signature, or nothing. */
+export function signEd25519(key, message) {
+  try {
+    return crypto.sign(undefined, message, key);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,71 @@
+//! The functions of `glue.js`, typed.
+
+use wasm_bindgen::prelude::{Closure, wasm_bindgen};
+use wasm_bindgen::JsValue;
+use web_sys::Request;
+
+#[wasm_bindgen(module = "/src/edge/glue.js")]
+extern "C" {
+    /// Method, URL, then names and values of the headers, separated by line feeds.
+    #[wasm_bindgen(js_name = packHead)]
+    pub(super) fn pack_head(request: &Request) -> String;
+
+    /// The text of a binding; a table becomes JSON.
+    #[wasm_bindgen(js_name = bindingText)]
+    pub(super) fn binding_text(env: &JsValue, name: &str) -> Option<String>;
+
+    /// A service binding, or `undefined`.
+    #[wasm_bindgen(js_name = serviceBinding)]
+    pub(super) fn service_binding(env: &JsValue, name: &str) -> JsValue;
+
+    /// Registers what makes a response of a failed origin.
+    #[wasm_bindgen(js_name = onOriginFailure)]
+    pub(super) fn on_origin_failure(handler: &Closure<dyn Fn(Request, String) -> JsValue>);
+
+    /// Sends the request on.
+    #[wasm_bindgen(js_name = forward)]
+    pub(super) fn forward(
+        service: &JsValue,
+        request: &Request,
+        url: &str,
+        edits: &str,
+        keep_body: bool,
+    ) -> JsValue;
+
+    /// A response that is all text.
+    #[wasm_bindgen(js_name = textResponse)]
+    pub(super) fn text_response(status: u16, headers: &str, body: Option<&str>) -> JsValue;
+
+    /// A key of the runtime, or `undefined`.
+    #[wasm_bindgen(js_name = importPublicKey)]
+    pub(super) fn import_public_key(jwk: &str) -> JsValue;
+
+    /// A private key of the runtime, or `undefined`.
+    #[wasm_bindgen(js_name = importPrivateKey)]
+    pub(super) fn import_private_key(jwk: &str) -> JsValue;
+
+    /// RSASSA-PKCS1-v1_5, ECDSA (DER) or, without hash, Ed25519.
+    #[wasm_bindgen(js_name = verifySignature)]
+    pub(super) fn verify_signature(
+        hash: Option<&str>,
+        key: &JsValue,
+        message: &[u8],
+        signature: &[u8],
+    ) -> bool;
+
+    /// RSASSA-PSS.
+    #[wasm_bindgen(js_name = verifyPss)]
+    pub(super) fn verify_pss(hash: &str, key: &JsValue, message: &[u8], signature: &[u8]) -> bool;
+
+    /// An Ed25519 signature, or nothing.
+    #[wasm_bindgen(js_name = signEd25519)]
+    pub(super) fn sign_ed25519(key: &JsValue, message: &[u8]) -> Option<Vec<u8>>;
+
+    /// Writes a line that operators need to see.
+    #[wasm_bindgen(js_namespace = console, js_name = log)]
+    pub(super) fn console_log(line: &str);
+
+    /// Writes a line about a fault of ours.
+    #[wasm_bindgen(js_namespace = console, js_name = error)]
+    pub(super) fn console_error(line: &str);
+}

@@ -1,0 +1,73 @@
+//! Responses of our own.
+
+use wasm_bindgen::JsValue;
+
+use super::boot::{Isolate, State};
+use super::glue;
+use crate::core::denial::{Denial, LogContext, Reason, Recipient, TextResponse};
+use crate::core::request::RequestHead;
+
+/// Sends what an endpoint of ours answers.
+pub(super) fn answer(
+    isolate: &Isolate,
+    head: &RequestHead<'_>,
+    answer: Result<TextResponse, Denial>,
+    now: i64,
+) -> JsValue {
+    match answer {
+        Ok(response) => send(&response, head.method),
+        Err(denial) => deny(isolate, head, &denial, now, None),
+    }
+}
+
+/// Sends a denial and logs it. `detail` is what the platform said, for the log alone.
+pub(super) fn deny(
+    isolate: &Isolate,
+    head: &RequestHead<'_>,
+    denial: &Denial,
+    now: i64,
+    detail: Option<&str>,
+) -> JsValue {
+    let settings = match &isolate.state {
+        State::Ready(gate) => Some(gate.settings()),
+        State::Misconfigured(_) => None,
+    };
+    let failure_id = isolate.failure_id();
+    let provider = denial
+        .provider
+        .and_then(|position| settings?.providers.get(position))
+        .map(|provider| provider.name.as_str());
+    glue::console_log(&denial.log_line(&LogContext {
+        now,
+        failure_id: &failure_id,
+        method: head.method,
+        path: head.path,
+        provider,
+        detail,
+    }));
+    let allowed_origin = head.header("origin").filter(|origin| {
+        settings.is_some_and(|settings| settings.allowed_origins.iter().any(|one| one == origin))
+    });
+    let realm = format!("{}://{}", head.scheme, head.authority);
+    let recipient = Recipient { realm: &realm, allowed_origin, failure_id: &failure_id };
+    send(&denial.response(recipient), head.method)
+}
+
+/// Denies a request whose URL is not absolute.
+pub(super) fn deny_unreadable(isolate: &Isolate) -> JsValue {
+    let failure_id = isolate.failure_id();
+    let recipient = Recipient { realm: "", allowed_origin: None, failure_id: &failure_id };
+    send(&Denial::new(Reason::AmbiguousPath).response(recipient), "GET")
+}
+
+fn send(response: &TextResponse, method: &str) -> JsValue {
+    let mut headers = String::new();
+    for (name, value) in &response.headers {
+        for part in [*name, "\n", value, "\n"] {
+            headers.push_str(part);
+        }
+    }
+    // A response to HEAD has no content (RFC 9110 section 9.3.2).
+    let body = (method != "HEAD").then_some(response.body.as_str());
+    glue::text_response(response.status, &headers, body)
+}
