@@ -1,0 +1,34 @@
+.DEFAULT_GOAL := help
+.PHONY: help dev build test fmt lint clean
+
+SOURCES := $(shell find src -name '*.rs') Cargo.toml Cargo.lock package-lock.json tools/build.sh tools/install.sh
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+dev: ## install, build, and run the Worker, a demo origin and a development issuer until Ctrl-C
+	@tools/install.sh build
+	@exec node_modules/.bin/node dev/run.mjs
+
+build: build/index.js ## the Worker: build/index.js and its wasm
+
+build/index.js: $(SOURCES)
+	@tools/install.sh build
+	@tools/build.sh
+	@touch $@
+
+test: ## everything: format, lints, dependencies, and all tests (native, wasm, the built Worker)
+	@tools/test.sh
+
+fmt: ## format the Rust sources
+	@cargo fmt
+
+lint: ## format check and lints, native and wasm
+	@tools/install.sh build
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+	cargo clippy --target wasm32-unknown-unknown --features probe --lib --test wasm -- -D warnings
+
+clean: ## remove what builds produce; installed tools and development secrets stay
+	cargo clean
+	rm -rf build .wrangler

@@ -1,0 +1,10 @@
+# Sourced by the other scripts: strict mode, the repository root, and the project's own tools first
+# on PATH. npm packages run in the pinned Node of node_modules, whatever the system has.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export PATH="$PWD/node_modules/.bin:$PWD/.tools/bin:$PATH"
+
+fail() {
+    printf 'error: %s\n' "$@" >&2
+    exit 1
+}

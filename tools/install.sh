@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# Installs what is missing, in the pinned versions, inside the repository (.tools, node_modules).
+# usage: tools/install.sh build | test        (test includes build)
+# With everything in place it takes a fraction of a second and needs no network.
+source "$(dirname "$0")/common.sh"
+
+# The bundler of the `worker` crate: keep its version with that of `worker` in Cargo.toml.
+WORKER_BUILD=0.8.7
+CARGO_DENY=0.20.2
+# The generated bindings and the crate must be of one version; the lock file has it.
+WASM_BINDGEN=$(awk '/^name = "wasm-bindgen"$/ { getline; gsub(/"/, ""); print $3 }' Cargo.lock)
+RUST=$(awk -F'"' '/^rust-version = / { print $2 }' Cargo.toml)
+
+install_rust_target() {
+    command -v cargo >/dev/null && command -v rustc >/dev/null ||
+        fail "Rust is not installed: see https://rustup.rs"
+    local version
+    version=$(rustc --version | awk '{ print $2 }')
+    at_least "$version" "$RUST" ||
+        fail "rustc $version is too old, $RUST or newer is needed: rustup update stable"
+    [ -d "$(rustc --print sysroot)/lib/rustlib/wasm32-unknown-unknown" ] && return
+    command -v rustup >/dev/null ||
+        fail "rustup is not installed and this Rust lacks the target wasm32-unknown-unknown" \
+            "install rustup from https://rustup.rs, or the target from where your Rust comes"
+    rustup target add wasm32-unknown-unknown
+}
+
+at_least() {
+    local major minor wanted_major wanted_minor
+    IFS=. read -r major minor _ <<<"$1"
+    IFS=. read -r wanted_major wanted_minor _ <<<"$2"
+    [ "$major" -gt "$wanted_major" ] || { [ "$major" -eq "$wanted_major" ] && [ "$minor" -ge "$wanted_minor" ]; }
+}
+
+install_node_packages() {
+    cmp -s package-lock.json node_modules/.installed-lock.json && return
+    command -v node >/dev/null && command -v npm >/dev/null ||
+        fail "Node.js with npm is not installed: see https://nodejs.org (it only has to bring npm;" \
+            "the Node.js that runs everything here is one of the packages)"
+    echo "installing the npm packages"
+    npm ci --loglevel=error
+    cp package-lock.json node_modules/.installed-lock.json
+}
+
+# Without --locked for wasm-bindgen-cli: its lock file names a version that some registries no
+# longer serve.
+install_crate() {
+    local name=$1 version=$2
+    shift 2
+    grep -qs "^\"$name $version " .tools/.crates.toml && return
+    echo "installing $name $version into .tools (some minutes, once)"
+    # Its own target directory, so that it never waits for a build of this repository.
+    CARGO_TARGET_DIR="$PWD/.tools/target" cargo install --root .tools --version "$version" "$@" "$name"
+    rm -rf .tools/target
+}
+
+install_browser() {
+    command -v chromedriver >/dev/null && return
+    command -v apt-get >/dev/null || return 0
+    local as_root="env DEBIAN_FRONTEND=noninteractive"
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null && sudo -n true 2>/dev/null || return 0
+        as_root="sudo -n $as_root"
+    fi
+    echo "installing chromium and chromium-driver"
+    $as_root apt-get update -qq && $as_root \
+        apt-get install -qq -y --no-install-recommends chromium chromium-driver >/dev/null ||
+        echo "chromium could not be installed" >&2
+}
+
+case "${1:-}" in
+build | test) ;;
+*) fail "usage: tools/install.sh build | test" ;;
+esac
+install_rust_target
+install_node_packages
+install_crate wasm-bindgen-cli "$WASM_BINDGEN"
+install_crate worker-build "$WORKER_BUILD" --locked
+if [ "$1" = test ]; then
+    install_crate cargo-deny "$CARGO_DENY" --locked
+    install_browser
+fi

@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# Everything that must hold before a change goes in, cheapest first. Stops at the first failure.
+# What this machine cannot run is skipped, in plain sight, and again in the last lines; with CI set
+# a missing browser is a failure.
+source "$(dirname "$0")/common.sh"
+
+WASM=wasm32-unknown-unknown
+skipped=()
+
+step() { printf '\n==> %s\n' "$1"; }
+skip() {
+    skipped+=("SKIPPED: $1")
+    echo "SKIPPED: $1"
+}
+
+step "tools"
+tools/install.sh test
+
+step "format"
+cargo fmt --check
+
+step "lints"
+cargo clippy --all-targets -- -D warnings
+cargo clippy --target "$WASM" --features edge --lib --test wasm -- -D warnings
+cargo clippy --target "$WASM" --features probe --lib --test wasm -- -D warnings
+
+step "dependencies"
+cargo deny --all-features --hide-inclusion-graph check bans licenses sources
+# The database of advisories is a repository on GitHub.
+if curl -fsI --max-time 10 https://github.com/RustSec/advisory-db >/dev/null 2>&1; then
+    cargo deny --all-features check advisories
+else
+    skip "advisories (https://github.com/RustSec/advisory-db cannot be reached from here)"
+fi
+
+step "native tests"
+# By name, because the tests of the built Worker (tests/edge) come after the build.
+native=()
+for file in tests/*.rs; do
+    name=$(basename "$file" .rs)
+    [ "$name" = wasm ] || native+=(--test "$name")
+done
+cargo test --lib --bins --examples ${native[@]+"${native[@]}"}
+cargo test --doc
+
+step "build"
+make -s build
+
+step "wasm tests in Node"
+export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER="$PWD/.tools/bin/wasm-bindgen-test-runner"
+cargo test --target "$WASM" --test wasm
+
+step "wasm tests in headless Chromium"
+if driver=$(command -v chromedriver); then
+    CHROMEDRIVER="$driver" WASM_BINDGEN_USE_BROWSER=1 WASM_BINDGEN_TEST_WEBDRIVER_JSON="$PWD/tools/webdriver.json" \
+        cargo test --target "$WASM" --test wasm
+elif [ -n "${CI:-}" ]; then
+    fail "chromedriver is missing: install the packages chromium and chromium-driver"
+else
+    skip "wasm tests in Chromium (install the packages chromium and chromium-driver)"
+fi
+
+step "end-to-end tests"
+cargo test --test edge
+
+step "done"
+[ ${#skipped[@]} -eq 0 ] || printf '%s\n' "${skipped[@]}"
+echo "everything that ran has passed"
