@@ -18,6 +18,8 @@ mod respond;
 
 use wasm_bindgen::JsValue;
 use web_sys::Request;
+// Brings the start function that turns a panic into a reset of the instance.
+use worker as _;
 
 use crate::core::denial::{Denial, Reason};
 use crate::core::request::RequestHead;

@@ -23,7 +23,7 @@ pub struct RequestHead<'a> {
 impl<'a> RequestHead<'a> {
     /// Takes a packed head apart: method, URL, then name and value of each header, all separated
     /// by line feeds, which none of them can contain (RFC 9110 section 5.5). `None` if the URL is
-    /// not absolute.
+    /// not absolute, or its authority is none: `OPTIONS *` arrives as `http://host*`.
     #[must_use]
     pub fn unpack(packed: &'a str) -> Option<Self> {
         let mut parts = packed.split('\n');
@@ -38,6 +38,11 @@ impl<'a> RequestHead<'a> {
         };
         let slash = target.find(['/', '\\']).unwrap_or(target.len());
         let (authority, path) = target.split_at_checked(slash)?;
+        let is_authority_byte =
+            |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
+        if authority.is_empty() || !authority.bytes().all(is_authority_byte) {
+            return None;
+        }
         let mut headers = Vec::with_capacity(24);
         while let (Some(name), Some(value)) = (parts.next(), parts.next()) {
             headers.push((name, value));
@@ -100,8 +105,10 @@ mod tests {
             let head = RequestHead::unpack(&packed).unwrap();
             assert_eq!((head.path, head.query), (path, query), "{url}");
         }
-        assert_eq!(RequestHead::unpack("GET\n/relative"), None);
-        assert_eq!(RequestHead::unpack("GET"), None);
+        for packed in ["GET\n/relative", "GET", "OPTIONS\nhttp://a*", "GET\nhttp:///", "GET\nhttp://u@a/"]
+        {
+            assert_eq!(RequestHead::unpack(packed), None, "{packed}");
+        }
     }
 
     #[test]

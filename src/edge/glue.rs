@@ -61,6 +61,10 @@ extern "C" {
     #[wasm_bindgen(js_name = signEd25519)]
     pub(super) fn sign_ed25519(key: &JsValue, message: &[u8]) -> Option<Vec<u8>>;
 
+}
+
+#[wasm_bindgen]
+extern "C" {
     /// Writes a line that operators need to see.
     #[wasm_bindgen(js_namespace = console, js_name = log)]
     pub(super) fn console_log(line: &str);
