@@ -271,7 +271,7 @@ fn any_path() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
     fn the_literal_agrees_with_an_independent_url_parser(raw in any_path()) {
@@ -307,7 +307,7 @@ proptest! {
 }
 
 /// Request targets of the Istio project (istio/istio 86c9f01,
-/// tests/integration/security/normalization_test.go, Apache-2.0), where they are at hand.
+/// `tests/integration/security/normalization_test.go`, Apache-2.0), where they are at hand.
 #[test]
 fn the_literal_of_istios_targets_agrees_with_an_independent_url_parser() {
     let file =

@@ -511,7 +511,7 @@ fn respelled(segments: &'static [&'static str]) -> impl Strategy<Value = String>
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
     fn the_table_finds_what_the_obvious_matcher_finds(

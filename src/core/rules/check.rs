@@ -146,11 +146,10 @@ pub(super) fn check(rule: usize, matched: &Match) -> Result<CheckedMatch, Vec<Ru
 
 /// The folded reading of a rule's path, if the path is in the one spelling that rules have.
 fn check_path(written: &str) -> Result<String, PathProblem> {
-    let pattern = |path: &str| before_pattern(path).map(|fixed| PathProblem::Pattern { fixed });
-    pattern(written).map_or(Ok(()), Err)?;
+    refuse_pattern(written)?;
     let write = spelling(written)?;
     // The mend must not be the next mistake.
-    pattern(&write).map_or(Ok(()), Err)?;
+    refuse_pattern(&write)?;
     if write != written {
         return Err(PathProblem::Respell { write });
     }
@@ -160,12 +159,11 @@ fn check_path(written: &str) -> Result<String, PathProblem> {
 
 /// `*`, `{name}` and `:name` are wildcards in other configurations. Taken literally, the rule would
 /// protect nothing.
-fn before_pattern(written: &str) -> Option<String> {
+fn refuse_pattern(path: &str) -> Result<(), PathProblem> {
     let is_pattern = |segment: &str| segment.contains(['*', '{', '}']) || segment.starts_with(':');
-    let pattern = written.split('/').position(is_pattern)?;
-    let before = written.split('/').take(pattern);
-    let fixed: Vec<&str> = before.filter(|segment| !segment.is_empty()).collect();
-    Some(format!("/{}", fixed.join("/")))
+    let Some(position) = path.split('/').position(is_pattern) else { return Ok(()) };
+    let before = path.split('/').take(position).filter(|segment| !segment.is_empty());
+    Err(PathProblem::Pattern { fixed: format!("/{}", before.collect::<Vec<_>>().join("/")) })
 }
 
 /// What a path has to look like in a rule.
