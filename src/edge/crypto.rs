@@ -16,24 +16,38 @@ use crate::core::verify::{KeyRefused, SignatureEngine};
 /// The runtime's cryptography.
 pub(super) struct RuntimeCrypto;
 
+/// A public key of the runtime.
+pub(super) struct RuntimeKey {
+    plain: JsValue,
+    /// The same RSA key with the parameters of RSASSA-PSS; `undefined` for other keys.
+    pss: JsValue,
+}
+
 impl SignatureEngine for RuntimeCrypto {
-    type Key = JsValue;
+    type Key = RuntimeKey;
     type SigningKey = JsValue;
 
-    fn import(&self, material: &Material) -> Result<JsValue, KeyRefused> {
-        let jwk = public_jwk(material).ok_or(KeyRefused)?;
-        found(glue::import_public_key(&jwk.to_string()))
+    fn import(&self, material: &Material) -> Result<RuntimeKey, KeyRefused> {
+        let jwk = public_jwk(material).ok_or(KeyRefused)?.to_string();
+        let plain = found(glue::import_public_key(&jwk))?;
+        let pss = match material {
+            Material::Rsa { .. } => found(glue::import_pss_key(&jwk))?,
+            _ => JsValue::UNDEFINED,
+        };
+        Ok(RuntimeKey { plain, pss })
     }
 
     fn verify(
         &self,
         algorithm: Algorithm,
-        key: &JsValue,
+        key: &RuntimeKey,
         message: &[u8],
         signature: &[u8],
     ) -> bool {
-        let verify = |hash, signature: &[u8]| glue::verify_signature(hash, key, message, signature);
-        let verify_pss = |hash| glue::verify_pss(hash, key, message, signature);
+        let verify = |hash, signature: &[u8]| {
+            glue::verify_signature(hash, &key.plain, message, signature)
+        };
+        let verify_pss = |hash| glue::verify_pss(hash, &key.pss, message, signature);
         match algorithm {
             Algorithm::Rs256 => verify(Some("sha256"), signature),
             Algorithm::Rs384 => verify(Some("sha384"), signature),
@@ -51,7 +65,7 @@ impl SignatureEngine for RuntimeCrypto {
 
     fn import_signing(&self, d: &[u8], x: &[u8; 32]) -> Result<JsValue, KeyRefused> {
         let mut jwk = ed25519_jwk(x);
-        let public = found(glue::import_public_key(&jwk.to_string()))?;
+        let public = self.import(&Material::Ed25519 { x: *x })?;
         if let Some(jwk) = jwk.as_object_mut() {
             jwk.insert("d".to_owned(), URL_SAFE_NO_PAD.encode(d).into());
         }

@@ -40,6 +40,10 @@ extern "C" {
     #[wasm_bindgen(js_name = importPublicKey)]
     pub(super) fn import_public_key(jwk: &str) -> JsValue;
 
+    /// A key of the runtime for RSASSA-PSS, or `undefined`.
+    #[wasm_bindgen(js_name = importPssKey)]
+    pub(super) fn import_pss_key(jwk: &str) -> JsValue;
+
     /// A private key of the runtime, or `undefined`.
     #[wasm_bindgen(js_name = importPrivateKey)]
     pub(super) fn import_private_key(jwk: &str) -> JsValue;

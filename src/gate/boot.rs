@@ -85,7 +85,8 @@ impl<E: SignatureEngine> Loader<'_, E> {
                     continue;
                 }
             };
-            self.report.warnings.extend(parsed.warnings);
+            let about = |warning| format!("{binding}: {warning}");
+            self.report.warnings.extend(parsed.warnings.into_iter().map(about));
             let mut usable = 0;
             for description in parsed.keys {
                 let known = ready.iter().any(|key| *key.as_ref() == description);
