@@ -95,8 +95,7 @@ impl<E: SignatureEngine> Gate<E> {
     /// Decides about a request at `now`.
     pub fn decide(&self, head: &RequestHead<'_>, now: NumericDate) -> Result<Permit<'_>, Denial> {
         // (1)
-        let path =
-            RequestPath::parse(head.path).map_err(|_| Denial::new(Reason::AmbiguousPath))?;
+        let path = RequestPath::parse(head.path).map_err(|_| Denial::new(Reason::AmbiguousPath))?;
         // (2)
         if head.is_preflight() {
             return Ok(self.permit_preflight(head, &path));
@@ -169,12 +168,10 @@ impl<E: SignatureEngine> Gate<E> {
                 }
             };
         }
-        let verified = verify(&self.settings, &self.keys, &self.engine, token, now).map_err(
-            |unverified| Denial {
-                provider: unverified.provider,
-                ..Denial::new(unverified.reason)
-            },
-        )?;
+        let verified =
+            verify(&self.settings, &self.keys, &self.engine, token, now).map_err(|unverified| {
+                Denial { provider: unverified.provider, ..Denial::new(unverified.reason) }
+            })?;
         let known = Known { facts: verified.facts, assertion: None };
         self.known.borrow_mut().insert(token, known.clone());
         Ok(known)

@@ -28,9 +28,9 @@ pub mod edge;
 #[wasm_bindgen::prelude::wasm_bindgen]
 #[must_use]
 pub fn fetch(
-    request: web_sys::Request,
-    env: wasm_bindgen::JsValue,
-    _context: wasm_bindgen::JsValue,
+    request: &web_sys::Request,
+    env: &wasm_bindgen::JsValue,
+    _context: &wasm_bindgen::JsValue,
 ) -> wasm_bindgen::JsValue {
-    edge::serve(&request, &env)
+    edge::serve(request, env)
 }

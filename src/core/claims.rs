@@ -34,7 +34,7 @@ pub fn date(
     let Some(value) = claims.get(name) else { return Ok(None) };
     let seconds = match (value.as_i64(), value.as_f64()) {
         (Some(seconds), _) => seconds,
-        (None, Some(seconds)) if seconds >= 0.0 && seconds < 9_007_199_254_740_992.0 => {
+        (None, Some(seconds)) if (0.0..9_007_199_254_740_992.0).contains(&seconds) => {
             let whole = match rounding {
                 Rounding::Down => seconds.floor(),
                 Rounding::Up => seconds.ceil(),
@@ -49,10 +49,7 @@ pub fn date(
 }
 
 /// Reads a claim that is a string where present.
-pub fn text<'c>(
-    claims: &'c Map<String, Value>,
-    name: &str,
-) -> Result<Option<&'c str>, WrongType> {
+pub fn text<'c>(claims: &'c Map<String, Value>, name: &str) -> Result<Option<&'c str>, WrongType> {
     match claims.get(name) {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),

@@ -140,10 +140,7 @@ fn query_is(pair: &str, name: &str) -> bool {
     key == name || (key.contains(['%', '+']) && form_decode(key) == name)
 }
 
-fn query<'a>(
-    head: &RequestHead<'a>,
-    name: &str,
-) -> Result<Option<Cow<'a, str>>, CredentialsFault> {
+fn query<'a>(head: &RequestHead<'a>, name: &str) -> Result<Option<Cow<'a, str>>, CredentialsFault> {
     let Some(query) = head.query else { return Ok(None) };
     let mut tokens = query
         .split('&')

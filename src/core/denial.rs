@@ -406,7 +406,8 @@ mod tests {
 
     fn challenge(denial: &Denial) -> Option<String> {
         let response = denial.response(TO);
-        let mut found = response.headers.into_iter().filter(|(name, _)| *name == "www-authenticate");
+        let mut found =
+            response.headers.into_iter().filter(|(name, _)| *name == "www-authenticate");
         found.next().map(|(_, value)| value)
     }
 

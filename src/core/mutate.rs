@@ -156,7 +156,7 @@ fn header_value(value: &Value, separator: char) -> Option<HeaderValue> {
         Value::Number(number) => Some(HeaderValue::Plain(number.to_string())),
         Value::String(text) => Some(plain_or_encoded(text.clone())),
         Value::Array(list) if list.is_empty() => None,
-        Value::Array(list) if list.iter().all(|item| item.is_string()) => {
+        Value::Array(list) if list.iter().all(Value::is_string) => {
             let items: Vec<&str> = list.iter().filter_map(Value::as_str).collect();
             let unambiguous = |item: &&str| {
                 !item.is_empty()
@@ -206,7 +206,9 @@ fn push_line(lines: &mut String, name: &str, suffix: &str, value: &str) {
 #[must_use]
 pub fn fold(name: &str) -> String {
     name.chars()
-        .map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '-' })
+        .map(
+            |letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '-' },
+        )
         .collect()
 }
 
@@ -359,8 +361,7 @@ mod tests {
     #[test]
     fn connection_options_are_removed_before_ours_are_set() {
         let own = map(&[("X-User-Id", "sub")]);
-        let mut edits =
-            Edits::sanitize(&[("connection", "close, X-User-Id,, upgrade, a b")], &own);
+        let mut edits = Edits::sanitize(&[("connection", "close, X-User-Id,, upgrade, a b")], &own);
         edits.set("X-User-Id", "alice");
         assert_eq!(edits.as_str(), "-connection\n-close\n-X-User-Id\n=X-User-Id\nalice\n");
     }

@@ -84,8 +84,8 @@ mod tests {
 
     #[test]
     fn a_packed_head_is_taken_apart() {
-        let head = RequestHead::unpack("GET\nhttps://a.example:8443/x/y?q=1&r\nhost\na\nx-b\n\n")
-            .unwrap();
+        let head =
+            RequestHead::unpack("GET\nhttps://a.example:8443/x/y?q=1&r\nhost\na\nx-b\n\n").unwrap();
         assert_eq!(head.method, "GET");
         assert_eq!((head.scheme, head.authority), ("https", "a.example:8443"));
         assert_eq!((head.path, head.query), ("/x/y", Some("q=1&r")));
@@ -105,7 +105,8 @@ mod tests {
             let head = RequestHead::unpack(&packed).unwrap();
             assert_eq!((head.path, head.query), (path, query), "{url}");
         }
-        for packed in ["GET\n/relative", "GET", "OPTIONS\nhttp://a*", "GET\nhttp:///", "GET\nhttp://u@a/"]
+        for packed in
+            ["GET\n/relative", "GET", "OPTIONS\nhttp://a*", "GET\nhttp:///", "GET\nhttp://u@a/"]
         {
             assert_eq!(RequestHead::unpack(packed), None, "{packed}");
         }

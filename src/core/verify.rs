@@ -18,8 +18,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use jwt_compact::alg::{Hs256, Hs256Key, Hs384, Hs384Key, Hs512, Hs512Key};
 use jwt_compact::AlgorithmSignature;
+use jwt_compact::alg::{Hs256, Hs256Key, Hs384, Hs384Key, Hs512, Hs512Key};
 use serde_json::{Map, Value};
 
 use super::algorithm::{Algorithm, Curve, Family};
@@ -77,7 +77,7 @@ pub struct ReadyKey<K> {
 }
 
 enum Handle<K> {
-    Hmac(HmacKeys),
+    Hmac(Box<HmacKeys>),
     Native { key: K, signature_bytes: usize },
 }
 
@@ -95,11 +95,11 @@ impl<K> ReadyKey<K> {
         description: VerificationKey,
     ) -> Result<Self, KeyRefused> {
         let handle = match &description.material {
-            Material::Hmac(secret) => Handle::Hmac(HmacKeys {
+            Material::Hmac(secret) => Handle::Hmac(Box::new(HmacKeys {
                 sha256: Hs256Key::new(secret.expose()),
                 sha384: Hs384Key::new(secret.expose()),
                 sha512: Hs512Key::new(secret.expose()),
-            }),
+            })),
             material => Handle::Native {
                 key: engine.import(material)?,
                 signature_bytes: material.signature_bytes(),

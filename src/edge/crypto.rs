@@ -44,9 +44,8 @@ impl SignatureEngine for RuntimeCrypto {
         message: &[u8],
         signature: &[u8],
     ) -> bool {
-        let verify = |hash, signature: &[u8]| {
-            glue::verify_signature(hash, &key.plain, message, signature)
-        };
+        let verify =
+            |hash, signature: &[u8]| glue::verify_signature(hash, &key.plain, message, signature);
         let verify_pss = |hash| glue::verify_pss(hash, &key.pss, message, signature);
         match algorithm {
             Algorithm::Rs256 => verify(Some("sha256"), signature),

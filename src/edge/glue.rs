@@ -1,7 +1,7 @@
 //! The functions of `glue.js`, typed.
 
-use wasm_bindgen::prelude::{Closure, wasm_bindgen};
 use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::{Closure, wasm_bindgen};
 use web_sys::Request;
 
 #[wasm_bindgen(module = "/src/edge/glue.js")]

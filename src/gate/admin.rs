@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::Gate;
+use crate::core::assertion::Signer;
 use crate::core::denial::{Denial, Reason, TextResponse};
 use crate::core::path::RequestPath;
 use crate::core::problem::Problem;
@@ -134,7 +135,7 @@ impl<E: SignatureEngine> Gate<E> {
         let (entries, bytes) = self.known.borrow().usage();
         json!({
             "providers": providers,
-            "assertion": self.signer.as_ref().map(|signer| signer.jwk_set()),
+            "assertion": self.signer.as_ref().map(Signer::jwk_set),
             "cache": { "entries": entries, "bytes": bytes },
             "warnings": self.report.warnings,
         })

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use serde_json::{Value, json};
 
 use super::Gate;
+use crate::core::algorithm::Algorithm;
 use crate::core::assertion::Signer;
 use crate::core::cache::TokenCache;
 use crate::core::config::{Forward, Provider, Settings, TABLE};
@@ -32,7 +33,8 @@ impl<E: SignatureEngine> Gate<E> {
         seed: u64,
     ) -> Result<Self, Vec<Problem>> {
         let settings = Settings::parse(table)?;
-        let mut loader = Loader { secret, engine: &engine, report: Report::default(), problems: Vec::new() };
+        let mut loader =
+            Loader { secret, engine: &engine, report: Report::default(), problems: Vec::new() };
         let keys: Vec<_> = settings
             .providers
             .iter()
@@ -94,7 +96,7 @@ impl<E: SignatureEngine> Loader<'_, E> {
                 let entry = json!({
                     "kid": kid,
                     "type": family_name(description.material.family()),
-                    "alg": description.algorithm.map(|algorithm| algorithm.name()),
+                    "alg": description.algorithm.map(Algorithm::name),
                     "source": binding,
                     "format": parsed.format.to_string(),
                 });
@@ -107,9 +109,9 @@ impl<E: SignatureEngine> Loader<'_, E> {
                     }
                     Err(refused) => {
                         let name = kid.map_or_else(String::new, |kid| format!(" {kid:?}"));
-                        self.report.warnings.push(format!(
-                            "{binding}: the key{name} is skipped: {refused}"
-                        ));
+                        self.report
+                            .warnings
+                            .push(format!("{binding}: the key{name} is skipped: {refused}"));
                     }
                 }
             }
@@ -165,16 +167,14 @@ impl<E: SignatureEngine> Loader<'_, E> {
                 return None;
             }
         };
-        match Signer::prepare(self.engine, settings, &key) {
-            Ok(signer) => Some(signer),
-            Err(_) => {
-                self.problems.push(Problem::new(
-                    place,
-                    format!("the secret {}, whose d and x do not belong together", settings.key),
-                    "a private JWK of one key pair",
-                ));
-                None
-            }
+        let signer = Signer::prepare(self.engine, settings, &key).ok();
+        if signer.is_none() {
+            self.problems.push(Problem::new(
+                place,
+                format!("the secret {}, whose d and x do not belong together", settings.key),
+                "a private JWK of one key pair",
+            ));
         }
+        signer
     }
 }

@@ -111,8 +111,7 @@ fn origin(text: &str, problems: &mut Problems) -> Option<Origin> {
 /// Scheme and authority of a web origin, in the form in which browsers send it (RFC 6454 section
 /// 6.2).
 fn is_web_origin(text: &str) -> bool {
-    let Some(authority) =
-        text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"))
+    let Some(authority) = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"))
     else {
         return false;
     };
@@ -145,7 +144,8 @@ fn is_binding_name(name: &str) -> bool {
 
 /// Whether requests to the gate itself can be told from requests to the origin by this path.
 pub(super) fn admin_path_is_valid(path: &str) -> bool {
-    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"/_-".contains(&byte);
+    let is_plain =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"/_-".contains(&byte);
     path.starts_with('/')
         && path.len() > 1
         && !path.ends_with('/')
@@ -191,7 +191,11 @@ fn providers(tables: Vec<read::Provider>, problems: &mut Problems) -> Vec<Provid
             );
         }
         if table.keys.is_empty() {
-            problems.add(&place("keys"), "an empty list", "the name of at least one secret binding");
+            problems.add(
+                &place("keys"),
+                "an empty list",
+                "the name of at least one secret binding",
+            );
         }
         for (position, name) in table.keys.iter().enumerate() {
             if !is_binding_name(name) {

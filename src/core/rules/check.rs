@@ -290,8 +290,9 @@ impl fmt::Display for MethodProblem {
 impl fmt::Display for HostProblem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Wildcard => formatter
-                .write_str("a host without wildcard: list the hosts, or leave them out"),
+            Self::Wildcard => {
+                formatter.write_str("a host without wildcard: list the hosts, or leave them out")
+            }
             Self::Respell { write } => write!(formatter, "`{write}`"),
             Self::NotAHost => formatter.write_str(
                 "a host name in ASCII such as `app.example`, international names in \
