@@ -114,6 +114,12 @@ impl<E: SignatureEngine> Gate<E> {
         &self.settings
     }
 
+    /// How many tokens are known, and about how many bytes of memory that takes.
+    #[must_use]
+    pub fn cache_usage(&self) -> (usize, u64) {
+        self.known.borrow().usage()
+    }
+
     /// Finds out who is asking, as far as the rules want to know, and whether they let them pass.
     fn identify<'a>(
         &'a self,

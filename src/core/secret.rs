@@ -23,7 +23,6 @@ mod open;
 mod pem;
 mod problem;
 mod recognise;
-mod strict_json;
 #[cfg(test)]
 mod tests;
 

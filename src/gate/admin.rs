@@ -132,7 +132,7 @@ impl<E: SignatureEngine> Gate<E> {
                 })
             })
             .collect();
-        let (entries, bytes) = self.known.borrow().usage();
+        let (entries, bytes) = self.cache_usage();
         json!({
             "providers": providers,
             "assertion": self.signer.as_ref().map(Signer::jwk_set),

@@ -13,7 +13,7 @@ use super::recognise::{
     BYTE_ORDER_MARK, Prefix, decodings, foreign, is_binding_name, is_damaged_key, is_disguised,
     is_margin, is_openssh_private, is_quote, is_ssh_public, is_structured, is_token,
 };
-use super::strict_json::{JsonFault, parse_strict};
+use crate::core::json::{JsonFault, parse_strict};
 
 /// A text without its wrappings.
 pub(super) struct Opened {

@@ -1,0 +1,230 @@
+//! What is wrong with a configuration is said with its place, what was found and what is expected.
+
+use serde_json::{Value, json};
+
+use crate::fixture::Setup;
+use aws_lc_rs::encoding::AsBigEndian;
+
+use crate::native::{Signer, encode};
+
+fn setup() -> Setup {
+    Setup::new(&["HS256"], &Signer::hmac(1))
+}
+
+/// The table with the value at a JSON pointer replaced.
+fn with(pointer: &str, value: Value) -> Setup {
+    let mut setup = setup();
+    let (parent, name) = pointer.rsplit_once('/').unwrap();
+    let parent = setup.table.pointer_mut(parent).unwrap();
+    match parent {
+        Value::Array(list) => {
+            let at: usize = name.parse().unwrap();
+            if at == list.len() { list.push(value) } else { list[at] = value }
+        }
+        parent => parent[name] = value,
+    }
+    setup
+}
+
+#[test]
+fn every_mistake_names_its_place_what_was_found_and_what_is_expected() {
+    for (pointer, value, message) in [
+        (
+            "/orign",
+            json!("x"),
+            "AUTH.orign: found the unknown key `orign`; expected one of `origin`, `admin_path`, \
+             `clock_skew_seconds`, `max_token_bytes`, `providers`, `token`, `rules`, `forward`",
+        ),
+        (
+            "/clock_skew_seconds",
+            json!("30"),
+            "AUTH.clock_skew_seconds: found string \"30\"; expected a whole number that is not \
+             negative",
+        ),
+        (
+            "/clock_skew_seconds",
+            json!(-1),
+            "AUTH.clock_skew_seconds: found integer `-1`; expected a whole number that is not \
+             negative",
+        ),
+        (
+            "/clock_skew_seconds",
+            json!(301),
+            "AUTH.clock_skew_seconds: found 301; expected at most 300",
+        ),
+        ("/max_token_bytes", json!(10), "AUTH.max_token_bytes: found 10; expected 256 to 65536"),
+        ("/providers", json!({}), "AUTH.providers: found a table; expected a list"),
+        (
+            "/providers",
+            json!([]),
+            "AUTH.providers: found an empty list; expected at least one provider",
+        ),
+        (
+            "/providers/0/algorithms",
+            json!([]),
+            "AUTH.providers[0].algorithms: found an empty list; expected the algorithms that this \
+             issuer signs with, such as [\"RS256\"]: the token never chooses",
+        ),
+        (
+            "/providers/0/algorithms",
+            json!(["none"]),
+            "AUTH.providers[0].algorithms[0]: found \"none\"; expected one of HS256, HS384, HS512, \
+             RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA",
+        ),
+        (
+            "/providers/0/algorithms",
+            json!(["ES256"]),
+            "AUTH.providers[0].algorithms: found ES256, but the keys are oct; expected at least \
+             one algorithm that one of the keys can verify (an HMAC secret must be as long as the \
+             hash: 32, 48 or 64 bytes)",
+        ),
+        (
+            "/providers/0/keys",
+            json!(["JWT_KEY"]),
+            "AUTH.providers[0].keys[0]: found no secret named JWT_KEY; expected a secret of this \
+             name: `wrangler secret put JWT_KEY`",
+        ),
+        (
+            "/providers/0/keys",
+            json!(["-----BEGIN PUBLIC KEY-----"]),
+            "AUTH.providers[0].keys[0]: found a text of 26 bytes; expected the name of a secret \
+             binding: letters, digits and \"_\"; the key itself belongs into the secret",
+        ),
+        (
+            "/providers/0/issuer",
+            json!(""),
+            "AUTH.providers[0].issuer: found an empty text; expected the exact value of `iss`",
+        ),
+        (
+            "/origin",
+            json!("https://app.internal/base"),
+            "AUTH.origin: found \"https://app.internal/base\"; expected an absolute URL of scheme, \
+             host and port alone, such as \"https://app.internal\", since the path that is \
+             evaluated is the path that is forwarded; or \"service:BINDING\"",
+        ),
+        (
+            "/admin_path",
+            json!("/"),
+            "AUTH.admin_path: found \"/\"; expected a path of at least one segment in lower case, \
+             such as \"/_edgeward\"",
+        ),
+        (
+            "/token",
+            json!({ "sources": ["body"] }),
+            "AUTH.token.sources[0]: found \"body\"; expected \"authorization\", \"cookie:NAME\", \
+             \"query:NAME\" or \"header:NAME\"",
+        ),
+        (
+            "/token",
+            json!({ "allowed_origins": ["*"] }),
+            "AUTH.token.allowed_origins[0]: found \"*\"; expected an origin as browsers send it, in \
+             lower case and without a trailing slash, such as \"https://app.example\"; there are \
+             no wildcards",
+        ),
+        (
+            "/rules",
+            json!([{ "path": "/a", "access": "open" }]),
+            "AUTH.rules[0].access: found `open`; expected one of `public`, `optional`, `required`",
+        ),
+        (
+            "/rules",
+            json!([{ "path": "/a", "access": "public", "scopes_all": ["x"] }]),
+            "AUTH.rules[0].access: found \"public\" together with providers, scopes or claims; \
+             expected \"required\" or \"optional\" where a token is to be checked, or \"public\" \
+             alone",
+        ),
+        (
+            "/rules",
+            json!([{ "path": "/a", "providers": ["mian"] }]),
+            "AUTH.rules[0].providers[0]: found \"mian\"; expected the name of a provider in \
+             AUTH.providers",
+        ),
+        (
+            "/rules",
+            json!([{ "path": "/a" }, { "path": "/a/" }]),
+            "AUTH.rules[1].path: found \"/a/\"; expected `/a`",
+        ),
+        (
+            "/rules",
+            json!([{ "path": "/a", "scopes_all": [] }]),
+            "AUTH.rules[0].scopes_all: found an empty list; expected at least one value, or no \
+             such key",
+        ),
+        (
+            "/forward",
+            json!({ "claim_to_headers": { "Host": "sub" } }),
+            "AUTH.forward.claim_to_headers.Host: found \"Host\"; expected a header that has no \
+             meaning of its own",
+        ),
+        (
+            "/forward",
+            json!({ "assertion": { "key": "ASSERTION_KEY", "audience": "o", "ttl_seconds": 0 } }),
+            "AUTH.forward.assertion.ttl_seconds: found 0; expected 1 to 3600",
+        ),
+        (
+            "/forward",
+            json!({ "assertion": { "key": "ASSERTION_KEY" } }),
+            "AUTH.forward.assertion.audience: found nothing; expected a value: the key is required",
+        ),
+    ] {
+        let problems = with(pointer, value.clone()).problems();
+        assert_eq!(problems, vec![message.to_owned()], "{pointer} {value}");
+    }
+}
+
+#[test]
+fn all_mistakes_of_a_well_typed_table_are_reported_together() {
+    let mut setup = setup();
+    setup.table["origin"] = "nowhere".into();
+    setup.table["clock_skew_seconds"] = 1000.into();
+    setup.table["rules"] = json!([{ "path": "admin" }]);
+    let places: Vec<String> = setup
+        .problems()
+        .iter()
+        .map(|problem| problem.split(':').next().unwrap().to_owned())
+        .collect();
+    assert_eq!(places, ["AUTH.origin", "AUTH.clock_skew_seconds", "AUTH.rules[0].path"]);
+}
+
+#[test]
+fn a_secret_that_cannot_be_used_is_named_and_never_shown() {
+    for (secret, mend) in [
+        ("{\"signingKey\": \"0123456789\"}", "10 bytes"),
+        ("0123456789abcdef0123456789abcde", "31 bytes"),
+        ("", "empty"),
+    ] {
+        let mut setup = setup();
+        setup.secret("JWT_KEYS", secret);
+        let problems = setup.problems();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        let problem = &problems[0];
+        assert!(problem.starts_with("AUTH.providers[0].keys[0]: found the secret JWT_KEYS"));
+        assert!(problem.contains(mend), "{problem}");
+        assert!(!problem.contains("0123456789"), "{problem}");
+    }
+}
+
+#[test]
+fn a_secret_in_the_wrapper_of_a_secret_store_works_like_the_secret_itself() {
+    // One service stored the key like this and another took the whole text for the key: every
+    // request was refused, and nothing said why.
+    let secret = "x".repeat(64);
+    let mut setup = setup();
+    setup.secret("JWT_KEYS", &json!({ "signingKey": secret }).to_string());
+    assert_eq!(setup.problems(), Vec::<String>::new());
+}
+
+#[test]
+fn the_halves_of_an_assertion_key_must_belong_together() {
+    let Signer::Ed25519(pair) = Signer::ed25519() else { unreachable!() };
+    let seed = pair.seed().unwrap().as_be_bytes().unwrap();
+    let own = Signer::Ed25519(pair).jwk("a");
+    for (x, works) in [(own["x"].clone(), true), (Signer::ed25519().jwk("a")["x"].clone(), false)] {
+        let mut setup = setup();
+        setup.table["forward"]["assertion"] = json!({ "key": "ASSERTION_KEY", "audience": "o" });
+        let key = json!({ "kty": "OKP", "crv": "Ed25519", "x": x, "d": encode(seed.as_ref()) });
+        setup.secret("ASSERTION_KEY", &key.to_string());
+        let problems = setup.problems();
+        assert_eq!(problems.is_empty(), works, "{problems:?}");
+    }
+}

@@ -1,0 +1,134 @@
+//! One gate, its issuer, and requests to it.
+
+use std::collections::BTreeMap;
+
+use edgeward::core::denial::Reason;
+use edgeward::core::problem::Problem;
+use edgeward::core::request::RequestHead;
+use edgeward::gate::Gate;
+use serde_json::{Value, json};
+
+use crate::native::{NativeCrypto, Signer};
+
+/// The time of all tests that do not say otherwise.
+pub const NOW: i64 = 1_800_000_000;
+
+pub const ISSUER: &str = "https://issuer.example";
+
+/// A configuration and its secrets.
+#[derive(Clone)]
+pub struct Setup {
+    pub table: Value,
+    pub secrets: BTreeMap<String, String>,
+}
+
+impl Setup {
+    /// One provider with the key of `signer`, and no rules.
+    pub fn new(algorithms: &[&str], signer: &Signer) -> Self {
+        let table = json!({
+            "origin": "https://origin.internal",
+            "clock_skew_seconds": 0,
+            "providers": [{
+                "name": "main",
+                "issuer": ISSUER,
+                "audiences": ["api"],
+                "algorithms": algorithms,
+                "keys": ["JWT_KEYS"],
+            }],
+            "forward": { "claim_to_headers": { "X-Auth-Subject": "sub", "X-Auth-Scope": "scope" } },
+        });
+        let mut setup = Self { table, secrets: BTreeMap::new() };
+        setup.secret("JWT_KEYS", &json!({ "keys": [signer.jwk("k1")] }).to_string());
+        setup
+    }
+
+    pub fn secret(&mut self, name: &str, text: &str) {
+        self.secrets.insert(name.to_owned(), text.to_owned());
+    }
+
+    /// Merges members into the table.
+    pub fn with(mut self, members: Value) -> Self {
+        let Value::Object(members) = members else { panic!("not a table") };
+        self.table.as_object_mut().unwrap().extend(members);
+        self
+    }
+
+    pub fn boot(&self) -> Result<Gate<NativeCrypto>, Vec<Problem>> {
+        let secret = |name: &str| self.secrets.get(name).cloned();
+        Gate::boot(&self.table.to_string(), &secret, NativeCrypto, 7)
+    }
+
+    pub fn gate(&self) -> Gate<NativeCrypto> {
+        self.boot().unwrap_or_else(|problems| panic!("{problems:?}"))
+    }
+
+    pub fn problems(&self) -> Vec<String> {
+        match self.boot() {
+            Ok(_) => Vec::new(),
+            Err(problems) => problems.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+/// Claims that pass every check of [`Setup::new`].
+pub fn claims() -> Value {
+    json!({
+        "iss": ISSUER, "aud": "api", "sub": "alice", "jti": "t-1", "scope": "read write",
+        "iat": NOW - 10, "nbf": NOW - 10, "exp": NOW + 600,
+    })
+}
+
+/// `claims()` with some members replaced; `null` removes one.
+pub fn claims_with(members: Value) -> Value {
+    let mut claims = claims();
+    let Value::Object(members) = members else { panic!("not an object") };
+    for (name, value) in members {
+        if value.is_null() {
+            claims.as_object_mut().unwrap().remove(&name);
+        } else {
+            claims[name] = value;
+        }
+    }
+    claims
+}
+
+/// What the gate made of a request.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// URL and edits.
+    Permitted(String, String),
+    Denied(Reason),
+}
+
+/// Sends a packed request head through the gate.
+pub fn send_at(gate: &Gate<NativeCrypto>, packed: &str, now: i64) -> Outcome {
+    let head = RequestHead::unpack(packed).unwrap();
+    match gate.decide(&head, now) {
+        Ok(permit) => {
+            Outcome::Permitted(permit.url().to_owned(), permit.edits().as_str().to_owned())
+        }
+        Err(denial) => Outcome::Denied(denial.reason),
+    }
+}
+
+/// `GET /` with a bearer token.
+pub fn present(gate: &Gate<NativeCrypto>, token: &str) -> Outcome {
+    send_at(gate, &with_token(token), NOW)
+}
+
+pub fn with_token(token: &str) -> String {
+    format!("GET\nhttps://edge.example/\nauthorization\nBearer {token}")
+}
+
+impl Outcome {
+    pub fn reason(&self) -> Option<Reason> {
+        match self {
+            Self::Permitted(..) => None,
+            Self::Denied(reason) => Some(*reason),
+        }
+    }
+
+    pub fn is_permitted(&self) -> bool {
+        self.reason().is_none()
+    }
+}

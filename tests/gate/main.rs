@@ -1,0 +1,20 @@
+//! The gate as a whole, natively: configuration and secrets in, permits and denials out.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says so by panicking, and its items are for itself alone"
+)]
+#![cfg(not(target_arch = "wasm32"))]
+
+mod boot;
+mod cache;
+mod fixture;
+#[path = "../support/native.rs"]
+mod native;
+mod order;
+mod permits;
+mod properties;

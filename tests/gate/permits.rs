@@ -1,0 +1,164 @@
+//! What a permitted request becomes.
+
+use edgeward::core::denial::Reason;
+use edgeward::core::request::RequestHead;
+use edgeward::gate::Body;
+use serde_json::json;
+
+use crate::fixture::{NOW, Outcome, Setup, claims_with, send_at};
+use crate::native::Signer;
+
+fn token() -> String {
+    Signer::hmac(1).token(&json!({ "alg": "HS256" }), &claims_with(json!({})))
+}
+
+fn permitted(setup: &Setup, packed: &str) -> (String, String) {
+    match send_at(&setup.gate(), packed, NOW) {
+        Outcome::Permitted(url, edits) => (url, edits),
+        Outcome::Denied(reason) => panic!("{packed}: {reason:?}"),
+    }
+}
+
+fn setup() -> Setup {
+    Setup::new(&["HS256"], &Signer::hmac(1))
+}
+
+const CLIENT: &str = "=x-forwarded-proto\nhttps\n=x-forwarded-host\ne.example\n";
+
+#[test]
+fn the_origin_gets_the_claims_and_not_the_token() {
+    let packed = format!("GET\nhttps://e.example/a?b\nauthorization\nBearer {}", token());
+    let (url, edits) = permitted(&setup(), &packed);
+    assert_eq!(url, "https://origin.internal/a?b");
+    let identity = "-authorization\n=X-Auth-Scope\nread write\n=X-Auth-Subject\nalice\n";
+    assert_eq!(edits, format!("{CLIENT}{identity}"));
+}
+
+#[test]
+fn the_token_stays_where_it_was_if_the_operator_says_so() {
+    let setup = setup().with(json!({ "forward": { "strip_token": false } }));
+    let packed = format!("GET\nhttps://e.example/\nauthorization\nBearer {}", token());
+    assert_eq!(permitted(&setup, &packed).1, CLIENT);
+}
+
+#[test]
+fn a_token_is_taken_out_of_each_place_and_its_neighbours_stay() {
+    let setup = setup().with(json!({
+        "token": { "sources": ["cookie:session", "query:t", "header:X-Token"] },
+        "forward": {},
+    }));
+    let token = token();
+    for (packed, url, edits) in [
+        (format!("/\ncookie\na=b; session={token}"), "/", "=cookie\na=b\n"),
+        (format!("/\ncookie\nsession={token}"), "/", "-cookie\n"),
+        (format!("/?a=b&t={token}&c"), "/?a=b&c", ""),
+        (format!("/?t={token}"), "/", ""),
+        (format!("/\nx-token\n{token}"), "/", "-x-token\n"),
+    ] {
+        let found = permitted(&setup, &format!("GET\nhttps://e.example{packed}"));
+        let expected = (format!("https://origin.internal{url}"), format!("{CLIENT}{edits}"));
+        assert_eq!(found, expected, "{packed}");
+    }
+}
+
+#[test]
+fn a_service_sees_the_host_that_the_client_asked_for() {
+    let setup = setup().with(json!({ "origin": "service:ORIGIN" }));
+    let packed = format!("GET\nhttps://e.example/a?b\nauthorization\nBearer {}", token());
+    assert_eq!(permitted(&setup, &packed).0, "https://e.example/a?b");
+}
+
+#[test]
+fn a_public_path_asks_for_nothing_and_tells_nothing() {
+    let setup = setup().with(json!({ "rules": [{ "path": "/public", "access": "public" }] }));
+    for credentials in ["", "\nauthorization\nBearer garbage", "\nauthorization\nBasic dTpw"] {
+        let packed = format!("GET\nhttps://e.example/public/x{credentials}\nx-auth-subject\nroot");
+        assert_eq!(permitted(&setup, &packed).1, format!("-x-auth-subject\n{CLIENT}"), "{packed}");
+    }
+}
+
+#[test]
+fn an_optional_path_takes_a_good_token_or_none() {
+    let setup = setup().with(json!({ "rules": [{ "path": "/", "access": "optional" }] }));
+    assert_eq!(permitted(&setup, "GET\nhttps://e.example/").1, CLIENT);
+    let packed = format!("GET\nhttps://e.example/\nauthorization\nBearer {}", token());
+    assert!(permitted(&setup, &packed).1.contains("=X-Auth-Subject\nalice\n"));
+    let packed = format!("GET\nhttps://e.example/\nauthorization\nBearer {}x", token());
+    let outcome = send_at(&setup.gate(), &packed, NOW);
+    assert!(!outcome.is_permitted());
+}
+
+#[test]
+fn a_path_that_no_rule_names_needs_a_token() {
+    let setup = setup().with(json!({ "rules": [{ "path": "/public", "access": "public" }] }));
+    for path in ["/", "/publicity", "/x/public"] {
+        let outcome = send_at(&setup.gate(), &format!("GET\nhttps://e.example{path}"), NOW);
+        assert_eq!(outcome.reason(), Some(Reason::NoCredentials), "{path}");
+    }
+}
+
+#[test]
+fn every_reading_of_a_path_must_be_allowed() {
+    let setup = setup().with(json!({ "rules": [
+        { "path": "/", "access": "public" },
+        { "path": "/admin", "scopes_all": ["admin"] },
+        { "path": "/write", "scopes_all": ["write"] },
+    ]}));
+    let gate = setup.gate();
+    for path in ["/admin", "/ADMIN", "/%61dmin", "//admin", "/admin;x", "/admin./", "/x/..//admin"]
+    {
+        let url = format!("GET\nhttps://e.example{path}");
+        assert_eq!(send_at(&gate, &url, NOW).reason(), Some(Reason::NoCredentials), "{path}");
+        let url = format!("{url}\nauthorization\nBearer {}", token());
+        assert_eq!(send_at(&gate, &url, NOW).reason(), Some(Reason::MissingScope), "{path}");
+    }
+    let url = format!("GET\nhttps://e.example/WRITE\nauthorization\nBearer {}", token());
+    assert!(send_at(&gate, &url, NOW).is_permitted());
+}
+
+#[test]
+fn a_preflight_passes_without_credentials_and_without_body() {
+    let setup = setup().with(json!({ "token": { "sources": ["authorization", "query:t"] } }));
+    let gate = setup.gate();
+    let head = RequestHead::unpack(
+        "OPTIONS\nhttps://e.example/admin?t=x&a=b\norigin\nhttps://app.example\n\
+         access-control-request-method\nPUT\nauthorization\nBearer x\ncookie\nsession=x\n\
+         x-auth-subject\nroot",
+    )
+    .unwrap();
+    let permit = gate.decide(&head, NOW).unwrap();
+    assert_eq!(permit.url(), "https://origin.internal/admin?a=b");
+    assert_eq!(permit.body(), Body::Drop);
+    for removed in ["authorization", "cookie", "x-auth-subject"] {
+        assert!(permit.edits().as_str().contains(&format!("-{removed}\n")), "{removed}");
+    }
+    assert!(!permit.edits().as_str().contains("=X-Auth"));
+}
+
+#[test]
+fn a_token_of_a_provider_that_the_rule_does_not_name_is_refused() {
+    let other = Signer::hmac(2);
+    let mut setup = setup();
+    let mut second = setup.table["providers"][0].clone();
+    second["name"] = "other".into();
+    second["issuer"] = "https://other.example".into();
+    second["keys"] = json!(["OTHER_KEYS"]);
+    setup.table["providers"].as_array_mut().unwrap().push(second);
+    setup.secret("OTHER_KEYS", &other.jwk("k1").to_string());
+    let gate = setup.with(json!({ "rules": [{ "path": "/a", "providers": ["other"] }] })).gate();
+    let claims = claims_with(json!({ "iss": "https://other.example" }));
+    let others = other.token(&json!({ "alg": "HS256", "kid": "k1" }), &claims);
+    let get = |path: &str, token: &str| {
+        let packed = format!("GET\nhttps://e.example{path}\nauthorization\nBearer {token}");
+        send_at(&gate, &packed, NOW).reason()
+    };
+    for _ in 0..2 {
+        assert_eq!(get("/a", &others), None);
+        assert_eq!(get("/b", &others), None);
+        assert_eq!(get("/b", &token()), None);
+        assert_eq!(get("/a", &token()), Some(Reason::ProviderNotAccepted));
+    }
+    // Keys are found inside the issuer: the same kid, the other issuer's key.
+    let forged = other.token(&json!({ "alg": "HS256", "kid": "k1" }), &claims_with(json!({})));
+    assert_eq!(get("/b", &forged), Some(Reason::BadSignature));
+}

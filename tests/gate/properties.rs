@@ -1,0 +1,85 @@
+//! What holds for every input.
+
+use std::sync::LazyLock;
+
+use edgeward::core::cache::{MOST_BYTES, MOST_ENTRIES};
+use proptest::prelude::*;
+use serde_json::json;
+
+use crate::fixture::{NOW, Setup, claims_with, present, send_at};
+use crate::native::Signer;
+
+static RSA: LazyLock<Signer> = LazyLock::new(Signer::rsa);
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    /// No change of an accepted token is accepted: not of a bit, nor by taking out, putting in or
+    /// exchanging characters.
+    #[test]
+    fn no_change_of_an_accepted_token_is_accepted(
+        at in 0..10_000_usize,
+        bit in 0..8_u8,
+        kind in 0..4_u8,
+        letter in "[A-Za-z0-9_.=+/ -]",
+    ) {
+        let gate = Setup::new(&["RS256"], &RSA).gate();
+        let token = RSA.token(&json!({ "alg": "RS256", "kid": "k1" }), &claims_with(json!({})));
+        prop_assert!(present(&gate, &token).is_permitted());
+        let at = at % token.len();
+        let mut changed = token.clone().into_bytes();
+        match kind {
+            0 => changed[at] ^= 1 << bit,
+            1 => { changed.remove(at); }
+            2 => changed.insert(at, letter.as_bytes()[0]),
+            _ => changed[at] = letter.as_bytes()[0],
+        }
+        if let Ok(changed) = String::from_utf8(changed)
+            && changed.trim() != token
+            && !changed.contains(['\n', '\r'])
+        {
+            prop_assert!(!present(&gate, &changed).is_permitted(), "{changed}");
+        }
+    }
+
+    /// Whatever a client sends, there is an answer, and without a token of the issuer it is no.
+    #[test]
+    fn no_request_panics_and_none_passes_without_a_token(
+        method in "[A-Z]{1,8}",
+        path in "/[ -~]{0,40}",
+        names in prop::collection::vec(("[a-z_-]{1,20}", "[ -~]{0,60}"), 0..6),
+        credentials in prop_oneof![
+            "[ -~]{0,80}",
+            "Bearer [A-Za-z0-9_-]{0,60}\\.[A-Za-z0-9_-]{0,60}\\.[A-Za-z0-9_-]{0,60}",
+        ],
+    ) {
+        let setup = Setup::new(&["RS256", "HS256"], &RSA).with(json!({
+            "token": { "sources": ["authorization", "cookie:s", "query:t", "header:x-token"] },
+        }));
+        let mut packed = format!("{method}\nhttps://e.example{path}\nauthorization\n{credentials}");
+        for (name, value) in names {
+            packed.push_str(&format!("\n{name}\n{value}"));
+        }
+        let is_preflight = edgeward::core::request::RequestHead::unpack(&packed)
+            .is_some_and(|head| head.is_preflight());
+        if !is_preflight && edgeward::core::request::RequestHead::unpack(&packed).is_some() {
+            prop_assert!(!send_at(&setup.gate(), &packed, NOW).is_permitted());
+        }
+    }
+}
+
+#[test]
+fn the_cache_stays_within_its_bounds_whatever_is_put_in() {
+    let signer = Signer::hmac(1);
+    let gate = Setup::new(&["HS256"], &signer).gate();
+    for number in 0..30_000 {
+        let padding = "x".repeat(number % 3_000);
+        let claims = claims_with(json!({ "jti": number.to_string(), "padding": padding }));
+        let token = signer.token(&json!({ "alg": "HS256" }), &claims);
+        assert!(present(&gate, &token).is_permitted());
+    }
+    let (entries, bytes) = gate.cache_usage();
+    assert!(entries > 100, "{entries}");
+    assert!(entries <= 2 * MOST_ENTRIES, "{entries}");
+    assert!(bytes <= MOST_BYTES, "{bytes}");
+}
