@@ -342,7 +342,6 @@ mod tests {
             "x-auth-anything",
             "x_auth_subject",
             "x-auth-assertion",
-            "connection",
             "te",
             "x-forwarded-for",
             "x_forwarded_host",
