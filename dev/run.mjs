@@ -122,7 +122,12 @@ function start(name, command, args) {
     stdio: ["ignore", "pipe", "pipe"],
   });
   for (const stream of [child.stdout, child.stderr]) {
-    createInterface({ input: stream }).on("line", (line) => console.log(`${name.padEnd(7)}| ${line}`));
+    createInterface({ input: stream }).on("line", (line) => {
+      console.log(`${name.padEnd(7)}| ${line}`);
+      // wrangler restarts a workerd that died. For the one that holds the port it says that, stays
+      // alive, and no request is answered any more.
+      if (line.includes("Workers runtime crashed") && !stopping) stop(1, `${name}: workerd died`);
+    });
   }
   const part = { name, group: child.pid };
   part.ended = new Promise((resolve) => {
@@ -131,7 +136,7 @@ function start(name, command, args) {
   });
   if (child.pid !== undefined) {
     parts.add(part);
-    guard.stdin.write(`${child.pid}\n`);
+    tellGuard();
   }
   return part;
 }
@@ -143,6 +148,7 @@ async function finish(name, command, args) {
   if (stopping) return stopping;
   if (end !== "ended with code 0") throw new Error(`${name} (${[command, ...args].join(" ")}) ${end}`);
   parts.delete(part);
+  tellGuard();
 }
 
 function keepRunning(name, command, args) {
@@ -193,7 +199,8 @@ function stop(code, reason) {
   }
   console.error(`\ndev: ${reason}`);
   stopping = endAll().then(() => {
-    guard.stdin.write("done\n");
+    parts.clear();
+    tellGuard();
     process.exit(code);
   });
 }
@@ -219,13 +226,15 @@ function signal({ group }, name) {
 }
 
 // If this process is killed outright, nobody is left to stop the parts but this shell: it reads
-// their groups from a pipe, and when the pipe closes without "done", it ends them.
+// from a pipe which groups there are, and when the pipe closes, it ends those of the last line.
 function startGuard() {
-  const script =
-    'groups=; while read -r line; do [ "$line" = done ] && exit; groups="$groups -$line"; done; ' +
-    '[ -z "$groups" ] || kill -KILL -- $groups 2>/dev/null';
-  const guard = spawn("sh", ["-c", script], { detached: true, stdio: ["pipe", "ignore", "ignore"] });
-  guard.stdin.on("error", () => {});
-  guard.unref();
-  return guard;
+  const script = "while read -r line; do groups=$line; done; [ -z \"$groups\" ] || kill -s KILL -- $groups";
+  const shell = spawn("sh", ["-c", script], { detached: true, stdio: ["pipe", "ignore", "ignore"] });
+  shell.stdin.on("error", () => {});
+  shell.unref();
+  return shell;
+}
+
+function tellGuard() {
+  guard.stdin.write(`${[...parts].map(({ group }) => -group).join(" ")}\n`);
 }

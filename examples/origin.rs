@@ -141,10 +141,8 @@ fn identity_headers(headers: &HeaderMap) -> Map<String, Value> {
         let values: Vec<Value> = headers
             .get_all(name)
             .iter()
-            .map(|value| match credential {
-                true => json!("(present, not shown)"),
-                false => json!(String::from_utf8_lossy(value.as_bytes())),
-            })
+            .map(|value| String::from_utf8_lossy(value.as_bytes()))
+            .map(|value| json!(if credential { "(present, not shown)" } else { &*value }))
             .collect();
         let value = match <[Value; 1]>::try_from(values) {
             Ok([only]) => only,
