@@ -296,7 +296,10 @@ impl Keys {
             known.by_kid = keys;
             known.believed_until = Some(now + KEYS_LIVE);
         }
-        known.by_kid.get(&kid).cloned().ok_or_else(|| format!("{} lacks the key {kid:?}", self.url))
+        known.by_kid.get(&kid).cloned().ok_or_else(|| match kid {
+            Some(kid) => format!("{} has no key {kid:?}", self.url),
+            None => "the assertion does not name its key".to_owned(),
+        })
     }
 
     async fn fetch(&self) -> Result<HashMap<Option<String>, DecodingKey>, Box<dyn Error>> {

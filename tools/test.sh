@@ -25,7 +25,7 @@ cargo clippy --target "$WASM" --features edge --lib --test wasm -- -D warnings
 cargo clippy --target "$WASM" --features probe --lib --test wasm -- -D warnings
 
 step "dependencies"
-cargo deny --all-features --hide-inclusion-graph check bans licenses sources
+cargo deny --all-features check --hide-inclusion-graph bans licenses sources
 # The database of advisories is a repository on GitHub.
 if curl -fsI --max-time 10 https://github.com/RustSec/advisory-db >/dev/null 2>&1; then
     cargo deny --all-features check advisories
