@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help dev build test fmt lint clean
 
-SOURCES := $(shell find src -name '*.rs') Cargo.toml Cargo.lock package-lock.json tools/build.sh tools/install.sh
+SOURCES := $(shell find src -type f) Cargo.toml Cargo.lock package-lock.json tools/build.sh tools/install.sh
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
