@@ -1,0 +1,18 @@
+//! What the tests are made of: the gate under test, an origin, a client, and a mint of tokens.
+
+pub mod client;
+pub mod gate;
+pub mod mint;
+pub mod origin;
+pub mod wire;
+
+pub use client::{Reply, get, raw, request};
+pub use gate::{Gate, Setup};
+pub use origin::{Answer, Origin, Seen};
+pub use serde_json::{Value, json};
+
+use std::time::Duration;
+
+/// How long a test waits for something that must happen before it calls it missing. It guards
+/// against hanging and asserts nothing about speed.
+pub const PATIENCE: Duration = Duration::from_secs(20);

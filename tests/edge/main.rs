@@ -1,0 +1,19 @@
+//! The built Worker under real workerd, seen from outside: a client on one side, an origin that
+//! records what reaches it on the other, and a configuration of its own for every test.
+//!
+//! `make build` first: the tests load `build/index.js` and the wasm next to it, or what
+//! `EDGEWARD_BUILD` points to. Tokens are minted by other libraries than the Worker's.
+#![cfg(not(target_arch = "wasm32"))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    missing_docs,
+    unreachable_pub,
+    reason = "helpers of tests: a panic is how a test says what went wrong"
+)]
+
+mod harness;
+mod verification;
