@@ -15,5 +15,8 @@
     reason = "helpers of tests: a panic is how a test says what went wrong"
 )]
 
+mod denials;
+mod forwarding;
 mod harness;
+mod streaming;
 mod verification;

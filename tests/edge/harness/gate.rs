@@ -254,6 +254,17 @@ impl Gate {
             .unwrap_or_else(|_| panic!("no line with {words:?} in:\n{}", self.log()))
     }
 
+    /// Fails if the Worker panicked or threw, or workerd complained.
+    #[track_caller]
+    pub fn must_be_calm(&self) {
+        let log = self.log();
+        let trouble = ["panicked", "RuntimeError", "unreachable executed", "rror: ", "exception"];
+        let line = log
+            .lines()
+            .find(|line| !line.starts_with('{') && trouble.iter().any(|word| line.contains(word)));
+        assert_eq!(line, None, "{log}");
+    }
+
     /// The resident memory of workerd in bytes.
     pub fn rss(&self) -> u64 {
         let pid = self.child.id().expect("workerd runs");

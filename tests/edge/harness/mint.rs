@@ -135,9 +135,13 @@ pub fn assertion_jwk() -> Value {
     jwk
 }
 
-/// A compact JWS of exactly these texts, with the signature that `sign` makes of its input.
-pub fn raw_token(header: &str, claims: &str, sign: impl FnOnce(&[u8]) -> Vec<u8>) -> String {
-    let input = format!("{}.{}", base64url(header.as_bytes()), base64url(claims.as_bytes()));
+/// A compact JWS of exactly these bytes, with the signature that `sign` makes of its input.
+pub fn raw_token(
+    header: impl AsRef<[u8]>,
+    claims: impl AsRef<[u8]>,
+    sign: impl FnOnce(&[u8]) -> Vec<u8>,
+) -> String {
+    let input = format!("{}.{}", base64url(header.as_ref()), base64url(claims.as_ref()));
     let signature = base64url(&sign(input.as_bytes()));
     format!("{input}.{signature}")
 }
@@ -303,7 +307,7 @@ impl Key {
             };
         }
         let algorithm = header["alg"].as_str().unwrap_or_default().to_owned();
-        raw_token(&header.to_string(), &claims.to_string(), |input| self.sign(&algorithm, input))
+        raw_token(header.to_string(), claims.to_string(), |input| self.sign(&algorithm, input))
     }
 
     fn encoding_key(&self) -> EncodingKey {

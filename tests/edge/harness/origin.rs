@@ -227,12 +227,18 @@ impl Seen {
         wire::values(&self.headers, name)
     }
 
-    /// Every value of the headers that a lenient origin would call `name`: `_` counts as `-`.
+    /// Every value of the headers that some origin would call `name`: CGI and its heirs turn all
+    /// but letters and digits into one sign (RFC 3875 section 4.1.18).
     pub fn folded(&self, name: &str) -> Vec<&str> {
-        let fold = |text: &str| text.to_ascii_lowercase().replace('_', "-");
         let same = self.headers.iter().filter(|(known, _)| fold(known) == fold(name));
         same.map(|(_, value)| value.as_str()).collect()
     }
+}
+
+/// A header name as CGI would have it.
+pub fn fold(name: &str) -> String {
+    let one = |letter: char| if letter.is_ascii_alphanumeric() { letter } else { '-' };
+    name.to_ascii_lowercase().chars().map(one).collect()
 }
 
 impl Log {
