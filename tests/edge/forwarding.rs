@@ -388,6 +388,47 @@ async fn a_service_binding_reaches_the_origin_like_a_url_does() {
 
 // The response
 
+/// Status lines of an origin, with `_` for the spaces.
+const STATUS_LINES: [&str; 37] = [
+    "200_OK",
+    "200_Fine",
+    "201_Created",
+    "202_Accepted",
+    "203_Changed",
+    "204_Nothing",
+    "205_Reset_Content",
+    "206_Partial_Content",
+    "226_IM_Used",
+    "299_Odd",
+    "300_Choices",
+    "301_Moved",
+    "302_Found",
+    "303_See_Other",
+    "304_Not_Modified",
+    "307_Temporary",
+    "308_Permanent",
+    "400_Bad",
+    "401_Who",
+    "402_Pay",
+    "403_No",
+    "404_Nowhere",
+    "407_Proxy",
+    "410_Gone",
+    "418_I_am_a_teapot",
+    "421_Misdirected",
+    "429_Slow_Down",
+    "431_Large",
+    "451_Legal",
+    "499_Odd",
+    "500_Oops",
+    "501_No",
+    "502_Bad_Gateway",
+    "503_Later",
+    "504_Late",
+    "511_Login",
+    "599_Odd",
+];
+
 #[tokio::test]
 async fn status_reason_headers_and_body_come_back_as_the_origin_sent_them() {
     // The target's query is the status line to answer with.
@@ -406,45 +447,7 @@ async fn status_reason_headers_and_body_come_back_as_the_origin_sent_them() {
     })
     .await;
     let gate = Gate::start(Setup::new(&origin).access("/", "public")).await;
-    for status in [
-        "200_OK",
-        "200_Fine",
-        "201_Created",
-        "202_Accepted",
-        "203_Changed",
-        "204_Nothing",
-        "205_Reset_Content",
-        "206_Partial_Content",
-        "226_IM_Used",
-        "299_Odd",
-        "300_Choices",
-        "301_Moved",
-        "302_Found",
-        "303_See_Other",
-        "304_Not_Modified",
-        "307_Temporary",
-        "308_Permanent",
-        "400_Bad",
-        "401_Who",
-        "402_Pay",
-        "403_No",
-        "404_Nowhere",
-        "407_Proxy",
-        "410_Gone",
-        "418_I_am_a_teapot",
-        "421_Misdirected",
-        "429_Slow_Down",
-        "431_Large",
-        "451_Legal",
-        "499_Odd",
-        "500_Oops",
-        "501_No",
-        "502_Bad_Gateway",
-        "503_Later",
-        "504_Late",
-        "511_Login",
-        "599_Odd",
-    ] {
+    for status in STATUS_LINES {
         let reply = get(&format!("/?{status}")).send(&gate).await;
         let line = format!("{} {}", reply.status, reply.reason).replace(' ', "_");
         assert_eq!(line, status, "{}", reply.text());
@@ -460,7 +463,7 @@ async fn status_reason_headers_and_body_come_back_as_the_origin_sent_them() {
         assert_eq!(reply.text(), if bodiless { "" } else { "body" }, "{status}");
     }
     // A redirect that was followed would have come twice.
-    assert_eq!(origin.count(), 37);
+    assert_eq!(origin.count(), STATUS_LINES.len());
     gate.must_be_calm();
 }
 

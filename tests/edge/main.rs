@@ -15,8 +15,12 @@
     reason = "helpers of tests: a panic is how a test says what went wrong"
 )]
 
+mod admin;
+mod cache;
 mod denials;
 mod forwarding;
 mod harness;
+mod misconfiguration;
+mod paths;
 mod streaming;
 mod verification;

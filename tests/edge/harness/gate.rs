@@ -27,7 +27,6 @@ pub const ADMIN_TOKEN: &str = "admin-token-of-the-tests-0123456789abcdef";
 /// access is required everywhere), no claim headers, the admin token set.
 pub struct Setup {
     auth: Value,
-    degraded: String,
     secrets: Vec<(String, String)>,
     service: Option<SocketAddr>,
 }
@@ -60,7 +59,7 @@ impl Setup {
                 "keys": ["JWT_KEYS"],
             }],
         });
-        Self { auth, degraded: "false".to_owned(), secrets: Vec::new(), service: None }
+        Self { auth, secrets: Vec::new(), service: None }
             .secret("JWT_KEYS", &mint::jwks(&mint::all()))
             .secret("ADMIN_TOKEN", ADMIN_TOKEN)
     }
@@ -125,12 +124,6 @@ impl Setup {
         self
     }
 
-    /// The text of `ALLOW_DEGRADED_AUTH`.
-    pub fn degraded(mut self, text: &str) -> Self {
-        text.clone_into(&mut self.degraded);
-        self
-    }
-
     /// Reaches the origin through the service binding `ORIGIN` and not by URL.
     pub fn through_service(mut self, origin: &Origin) -> Self {
         self.service = Some(origin.addr);
@@ -178,13 +171,12 @@ const worker :Workerd.Worker = (
   globalOutbound = "network",
   bindings = [
     (name = "AUTH", json = {auth}),
-    (name = "ALLOW_DEGRADED_AUTH", text = {degraded}),
+    (name = "ALLOW_DEGRADED_AUTH", text = "false"),
 {secrets}    {binding}
   ],
 );
 "#,
             auth = quote(&self.auth.to_string()),
-            degraded = quote(&self.degraded),
         )
     }
 }

@@ -247,14 +247,6 @@ impl Key {
         armor("PUBLIC KEY", &self.spki())
     }
 
-    /// The HMAC secret itself.
-    pub fn secret(&self) -> &[u8] {
-        match &self.secret {
-            Secret::Hmac(secret) => secret,
-            _ => panic!("a key pair has no shared secret"),
-        }
-    }
-
     /// The signature of an algorithm over these bytes, in the form that JWS wants.
     pub fn sign(&self, algorithm: &str, message: &[u8]) -> Vec<u8> {
         let rng = SystemRandom::new();

@@ -1,10 +1,14 @@
 //! The origin behind the gate: it records every request as it came and answers as it is told.
 
 use std::{
+    collections::BTreeMap,
     fmt::Write as _,
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use aws_lc_rs::digest;
@@ -27,6 +31,9 @@ use super::{
 
 /// How much of a request body is kept as it is; the rest is counted and hashed.
 const KEPT_BODY_BYTES: usize = 64 * 1024;
+
+/// How many requests are kept; the older ones are only counted.
+const KEPT_REQUESTS: usize = 1000;
 
 /// A server on loopback; it ends with this value.
 pub struct Origin {
@@ -98,7 +105,9 @@ type Handler = dyn Fn(&Seen) -> Answer + Send + Sync;
 
 #[derive(Default)]
 struct Log {
-    seen: Mutex<Vec<Seen>>,
+    /// The latest requests, by their number.
+    seen: Mutex<BTreeMap<usize, Seen>>,
+    count: AtomicUsize,
     changed: Notify,
 }
 
@@ -169,14 +178,14 @@ impl Origin {
         origin
     }
 
-    /// Every request so far.
+    /// The latest requests, oldest first.
     pub fn hits(&self) -> Vec<Seen> {
-        self.log.seen.lock().unwrap().clone()
+        self.log.seen.lock().unwrap().values().cloned().collect()
     }
 
     /// How many requests came so far.
     pub fn count(&self) -> usize {
-        self.log.seen.lock().unwrap().len()
+        self.log.count.load(Ordering::SeqCst)
     }
 
     /// The only request so far.
@@ -204,7 +213,9 @@ impl Origin {
         let wait = async {
             loop {
                 let changed = self.log.changed.notified();
-                if let Some(seen) = self.hits().pop().filter(|seen| fact(seen)) {
+                let last =
+                    self.log.seen.lock().unwrap().last_entry().map(|last| last.get().clone());
+                if let Some(seen) = last.filter(|seen| fact(seen)) {
                     return seen;
                 }
                 changed.await;
@@ -244,13 +255,19 @@ pub fn fold(name: &str) -> String {
 impl Log {
     fn open(&self, seen: Seen) -> usize {
         let mut all = self.seen.lock().unwrap();
-        all.push(seen);
+        let number = self.count.fetch_add(1, Ordering::SeqCst);
+        all.insert(number, seen);
+        if all.len() > KEPT_REQUESTS {
+            all.pop_first();
+        }
         self.changed.notify_waiters();
-        all.len() - 1
+        number
     }
 
-    fn update(&self, index: usize, change: impl FnOnce(&mut Seen)) {
-        change(&mut self.seen.lock().unwrap()[index]);
+    fn update(&self, number: usize, change: impl FnOnce(&mut Seen)) {
+        if let Some(seen) = self.seen.lock().unwrap().get_mut(&number) {
+            change(seen);
+        }
         self.changed.notify_waiters();
     }
 }
@@ -264,11 +281,11 @@ async fn serve(listener: TcpListener, log: Arc<Log>, handler: Arc<Handler>) {
         connections.spawn(async move {
             let mut stream = BufReader::with_capacity(256 * 1024, stream);
             while let Ok(Some(head)) = Head::read(&mut stream).await {
-                let index = log.open(Seen::from_head(&head));
-                match exchange(&mut stream, index, &head, &log, &handler).await {
-                    Ok(true) => log.update(index, |seen| seen.state = State::Answered),
-                    Ok(false) => return log.update(index, |seen| seen.state = State::Answered),
-                    Err(_) => return log.update(index, |seen| seen.state = State::Abandoned),
+                let number = log.open(Seen::from_head(&head));
+                match exchange(&mut stream, number, &head, &log, &handler).await {
+                    Ok(true) => log.update(number, |seen| seen.state = State::Answered),
+                    Ok(false) => return log.update(number, |seen| seen.state = State::Answered),
+                    Err(_) => return log.update(number, |seen| seen.state = State::Abandoned),
                 }
             }
         });
@@ -291,7 +308,7 @@ impl Seen {
 /// One request and its answer; `true` when the connection can take another.
 async fn exchange(
     stream: &mut BufReader<TcpStream>,
-    index: usize,
+    number: usize,
     head: &Head,
     log: &Log,
     handler: &Arc<Handler>,
@@ -300,7 +317,7 @@ async fn exchange(
     let framing = Framing::of(&head.headers, Framing::Length(0));
     let trailers = wire::body(stream, framing, |bytes| {
         hash.update(bytes);
-        log.update(index, |seen| {
+        log.update(number, |seen| {
             seen.body_len += bytes.len() as u64;
             let room = KEPT_BODY_BYTES.saturating_sub(seen.body.len());
             seen.body.extend_from_slice(&bytes[..bytes.len().min(room)]);
@@ -311,13 +328,13 @@ async fn exchange(
         let _ = write!(text, "{byte:02x}");
         text
     });
-    log.update(index, |seen| {
+    log.update(number, |seen| {
         seen.trailers = trailers;
         seen.body_sha256 = hash;
         seen.state = State::Received;
     });
 
-    let seen = log.seen.lock().unwrap()[index].clone();
+    let seen = log.seen.lock().unwrap().get(&number).cloned().unwrap_or_default();
     let answer = handler(&seen);
     reply(stream, &seen, answer).await
 }
