@@ -147,8 +147,8 @@ async fn what_is_below_the_admin_path_never_reaches_the_origin() {
 #[tokio::test]
 async fn the_admin_path_can_be_moved() {
     let origin = Origin::start().await;
-    let gate = Gate::start(Setup::new(&origin).set("admin_path", "/.gate/admin")).await;
-    get("/.gate/admin/health").send(&gate).await.must_pass();
+    let gate = Gate::start(Setup::new(&origin).set("admin_path", "/internal/gate")).await;
+    get("/internal/gate/health").send(&gate).await.must_pass();
     origin.must_be_untouched();
     get("/_edgeward/health").send(&gate).await.must_be(401, "missing_token");
     get("/_edgeward/health").bearer(&token()).send(&gate).await.must_pass();

@@ -489,7 +489,7 @@ async fn a_head_request_stays_one() {
     let gate = Gate::start(Setup::new(&origin)).await;
     let reply = request("HEAD", "/").bearer(&token()).send(&gate).await;
     assert_eq!((reply.status, reply.body.len()), (200, 0));
-    assert_eq!(reply.header("content-length"), ["13"]);
+    assert_eq!(reply.header("content-length"), ["15"]);
     assert_eq!(origin.only().method, "HEAD");
 }
 

@@ -527,7 +527,6 @@ async fn base64url_is_read_strictly() {
     let mut cases = vec![
         case("unused bits", format!("{header}.{body}.{loose}")),
         case("padding at the end", format!("{token}==")),
-        case("padding of the header", format!("{header}=.{body}.{signature}")),
         case("standard alphabet", standard.replace('-', "+").replace('_', "/")),
         case("two segments", format!("{header}.{body}")),
         case("one segment", header),
@@ -565,6 +564,7 @@ async fn what_is_not_of_the_form_of_a_token_is_a_malformed_request_or_an_invalid
         format!("{token}\u{e9}"),
         format!("{token};"),
         token.replace('.', "%2e"),
+        token.replacen('.', "=.", 1),
     ] {
         let reply = get("/").bearer(&text).send(&gate).await;
         assert!(matches!(reply.status, 400 | 401), "{text}: {} {}", reply.status, reply.text());
