@@ -172,14 +172,22 @@ async fn the_origin_notices_a_client_that_leaves_an_upload() {
 }
 
 #[tokio::test]
-async fn the_origin_notices_a_client_that_does_not_wait_for_the_answer() {
-    let origin = Origin::answering(|_| Answer::Silence).await;
+async fn clients_that_do_not_wait_for_the_answer_cost_the_others_nothing() {
+    let origin = Origin::answering(|seen| match seen.target.as_str() {
+        "/never" => Answer::Silence,
+        _ => Answer::ok(),
+    })
+    .await;
     let gate = Gate::start(Setup::new(&origin)).await;
-    let mut stream = TcpStream::connect(gate.addr).await.unwrap();
-    stream.write_all(&get("/").bearer(&token()).bytes()).await.unwrap();
-    origin.until(|seen| seen.state == State::Received).await;
-    drop(stream);
-    origin.until(|seen| seen.state == State::Abandoned).await;
+    for number in 1..=20 {
+        let mut stream = TcpStream::connect(gate.addr).await.unwrap();
+        stream.write_all(&get("/never").bearer(&token()).bytes()).await.unwrap();
+        // The runtime tells nobody that this client is gone before the head of the response.
+        origin.until(|seen| seen.state == State::Received).await;
+        drop(stream);
+        get("/").bearer(&token()).send(&gate).await.must_pass();
+        assert_eq!(origin.count(), number * 2);
+    }
     gate.must_be_calm();
 }
 
