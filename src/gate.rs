@@ -10,6 +10,7 @@ mod boot;
 
 use std::borrow::Cow;
 use std::cell::RefCell;
+use std::rc::Rc;
 
 use crate::core::access::{Access, Lack, Requirement};
 use crate::core::assertion::{Assertion, Signer};
@@ -88,7 +89,7 @@ enum Identity<'a> {
     /// Nobody in particular.
     Anonymous,
     /// The one whom this token, found there, speaks of.
-    Known { facts: Facts, assertion: Option<Assertion>, credentials: Credentials<'a> },
+    Known { facts: Rc<Facts>, assertion: Option<Rc<Assertion>>, credentials: Credentials<'a> },
 }
 
 impl<E: SignatureEngine> Gate<E> {
@@ -164,7 +165,7 @@ impl<E: SignatureEngine> Gate<E> {
     fn know(&self, token: &str, now: NumericDate) -> Result<Known, Denial> {
         let known = self.known.borrow().get(token).cloned();
         if let Some(known) = known {
-            let Facts { expiration, not_before, provider, .. } = known.facts;
+            let Facts { expiration, not_before, provider, .. } = *known.facts;
             let skew = self.settings.clock_skew_seconds;
             return match check_validity(expiration, not_before, now, skew) {
                 Ok(()) => Ok(known),
@@ -178,7 +179,7 @@ impl<E: SignatureEngine> Gate<E> {
             verify(&self.settings, &self.keys, &self.engine, token, now).map_err(|unverified| {
                 Denial { provider: unverified.provider, ..Denial::new(unverified.reason) }
             })?;
-        let known = Known { facts: verified.facts, assertion: None };
+        let known = Known { facts: Rc::new(verified.facts), assertion: None };
         self.known.borrow_mut().insert(token, known.clone());
         Ok(known)
     }
@@ -189,9 +190,9 @@ impl<E: SignatureEngine> Gate<E> {
         &self,
         token: &str,
         facts: &Facts,
-        last: Option<Assertion>,
+        last: Option<Rc<Assertion>>,
         now: NumericDate,
-    ) -> Result<Option<Assertion>, Denial> {
+    ) -> Result<Option<Rc<Assertion>>, Denial> {
         let Some(signer) = &self.signer else { return Ok(None) };
         if let Some(last) = last.filter(|last| now < last.renew_at) {
             return Ok(Some(last));
@@ -203,8 +204,9 @@ impl<E: SignatureEngine> Gate<E> {
             .map_or("", |provider| provider.issuer.as_str());
         let assertion = signer
             .sign(&self.engine, facts, issuer, now)
+            .map(Rc::new)
             .ok_or_else(|| Denial::new(Reason::AssertionFailed))?;
-        self.known.borrow_mut().renew(token, assertion.clone());
+        self.known.borrow_mut().renew(token, Rc::clone(&assertion));
         Ok(Some(assertion))
     }
 

@@ -5,6 +5,8 @@
 //! every check that time or the rule can change. In scope: keeping and finding. Out of scope:
 //! those checks ([`crate::gate`]).
 
+use std::rc::Rc;
+
 use foldhash::SharedSeed;
 use foldhash::fast::SeedableRandomState;
 use quick_cache::Weighter;
@@ -22,13 +24,14 @@ pub const MOST_BYTES: u64 = 12 * 1024 * 1024;
 /// What one entry costs besides its own bytes: table slot, list node and allocator headers.
 const ENTRY_OVERHEAD: u64 = 160;
 
-/// What is known about one token.
+/// What is known about one token. Cheap to clone: a request takes its share along, and the entry
+/// may be evicted meanwhile.
 #[derive(Clone, Debug)]
 pub struct Known {
     /// The facts.
-    pub facts: Facts,
+    pub facts: Rc<Facts>,
     /// The assertion that was signed last.
-    pub assertion: Option<Assertion>,
+    pub assertion: Option<Rc<Assertion>>,
 }
 
 /// Tokens and what is known about them. The whole token is the key, so that no two tokens can be
@@ -76,7 +79,7 @@ impl TokenCache {
     }
 
     /// Replaces the assertion of a token that is still there.
-    pub fn renew(&mut self, token: &str, assertion: Assertion) {
+    pub fn renew(&mut self, token: &str, assertion: Rc<Assertion>) {
         if let Some(mut known) = self.entries.get_mut(token) {
             known.assertion = Some(assertion);
         }

@@ -18,3 +18,4 @@ mod native;
 mod order;
 mod permits;
 mod properties;
+mod texts;
