@@ -10,9 +10,11 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::missing_panics_doc,
+    clippy::needless_pass_by_value,
+    clippy::too_many_lines,
     missing_docs,
     unreachable_pub,
-    reason = "helpers of tests: a panic is how a test says what went wrong"
+    reason = "a panic is how a test says what went wrong; tables are long and handed over whole"
 )]
 
 mod admin;

@@ -613,7 +613,7 @@ async fn the_header_is_a_json_object_with_members_that_we_know() {
         r#"{"alg":"HS256","kid":"hmac",}"#,
         r#"{"alg":"HS256","kid":"hmac"}x"#,
         r#"{"alg":"HS256","kid":"hmac"}{}"#,
-        r#"{'alg':'HS256','kid':'hmac'}"#,
+        r"{'alg':'HS256','kid':'hmac'}",
         r#"[{"alg":"HS256","kid":"hmac"}]"#,
         r#""HS256""#,
         "null",

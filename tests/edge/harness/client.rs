@@ -93,17 +93,14 @@ impl Request {
 
     /// The bytes on the wire.
     pub fn bytes(&self) -> Vec<u8> {
-        let mut text = format!("{} {} HTTP/1.1\r\n", self.method, self.target);
-        if wire::values(&self.headers, "host").is_empty() {
-            text += &format!("Host: {HOST}\r\n");
+        let mut headers = self.headers.clone();
+        if wire::values(&headers, "host").is_empty() {
+            headers.insert(0, ("Host".to_owned(), HOST.to_owned()));
         }
-        for (name, value) in &self.headers {
-            text += &format!("{name}: {value}\r\n");
-        }
-        // Latin-1, as on the way in.
-        text += "\r\n";
-        let head = text.chars().map(|character| u8::try_from(character).unwrap());
-        head.chain(self.body.iter().copied()).collect()
+        let start = format!("{} {} HTTP/1.1", self.method, self.target);
+        let mut bytes = Head::write(&start, &headers);
+        bytes.extend_from_slice(&self.body);
+        bytes
     }
 
     /// Sends it on a connection of its own.

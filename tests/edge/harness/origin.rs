@@ -342,16 +342,12 @@ async fn exchange(
 async fn reply(stream: &mut BufReader<TcpStream>, seen: &Seen, answer: Answer) -> io::Result<bool> {
     match answer {
         Answer::Full { status, headers, body } => {
-            let mut text = format!("HTTP/1.1 {status}\r\n");
-            for (name, value) in &headers {
-                text += &format!("{name}: {value}\r\n");
-            }
+            let mut headers = headers;
             let bodiless = matches!(status.get(..3), Some("204" | "304"));
             if !bodiless {
-                text += &format!("Content-Length: {}\r\n", body.len());
+                headers.push(("Content-Length".to_owned(), body.len().to_string()));
             }
-            text += "\r\n";
-            let mut bytes: Vec<u8> = text.chars().map(|c| u8::try_from(c).unwrap()).collect();
+            let mut bytes = Head::write(&format!("HTTP/1.1 {status}"), &headers);
             if !bodiless && seen.method != "HEAD" {
                 bytes.extend_from_slice(&body);
             }
@@ -365,16 +361,14 @@ async fn reply(stream: &mut BufReader<TcpStream>, seen: &Seen, answer: Answer) -
             stream.write_all(head.as_bytes()).await?;
             loop {
                 tokio::select! {
-                    chunk = chunks.recv() => match chunk {
-                        Some(chunk) => {
-                            let chunk = format!("{:x}\r\n{chunk}\r\n", chunk.len());
-                            stream.write_all(chunk.as_bytes()).await?;
-                        }
-                        None => {
+                    chunk = chunks.recv() => {
+                        let Some(chunk) = chunk else {
                             stream.write_all(b"0\r\n\r\n").await?;
                             return Ok(true);
-                        }
-                    },
+                        };
+                        let chunk = format!("{:x}\r\n{chunk}\r\n", chunk.len());
+                        stream.write_all(chunk.as_bytes()).await?;
+                    }
                     gone = gone(stream) => return Err(gone),
                 }
             }

@@ -16,6 +16,16 @@ pub struct Head {
 }
 
 impl Head {
+    /// The bytes of a head, up to and with the empty line; characters are bytes (Latin-1).
+    pub fn write(start: &str, headers: &Headers) -> Vec<u8> {
+        let mut text = [start, "\r\n"].concat();
+        for (name, value) in headers {
+            text.push_str(&[name, ": ", value, "\r\n"].concat());
+        }
+        text.push_str("\r\n");
+        text.chars().map(|character| u8::try_from(character).unwrap()).collect()
+    }
+
     /// Reads up to the empty line; `None` when the peer closed before the first byte.
     pub async fn read(stream: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option<Self>> {
         let Some(start) = line(stream).await? else { return Ok(None) };
