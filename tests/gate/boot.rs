@@ -27,6 +27,7 @@ fn with(pointer: &str, value: Value) -> Setup {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table of cases")]
 fn every_mistake_names_its_place_what_was_found_and_what_is_expected() {
     for (pointer, value, message) in [
         (

@@ -84,9 +84,10 @@ impl Failing<'_> {
             "rules": [{ "path": "/", "scopes_all": ["write"], "claims": { "tenant": ["acme"] } }],
         }));
         let path = if self.at("path") { "/a%00" } else { "/" };
-        let credentials = match self.at("credentials") {
-            true => "Bearer a, Bearer b".to_owned(),
-            false => format!("Bearer {}", self.token()),
+        let credentials = if self.at("credentials") {
+            "Bearer a, Bearer b".to_owned()
+        } else {
+            format!("Bearer {}", self.token())
         };
         let packed = format!("GET\nhttps://edge.example{path}\nauthorization\n{credentials}");
         send_at(&setup.gate(), &packed, NOW).reason()

@@ -58,7 +58,7 @@ proptest! {
         }));
         let mut packed = format!("{method}\nhttps://e.example{path}\nauthorization\n{credentials}");
         for (name, value) in names {
-            packed.push_str(&format!("\n{name}\n{value}"));
+            packed = format!("{packed}\n{name}\n{value}");
         }
         let is_preflight = edgeward::core::request::RequestHead::unpack(&packed)
             .is_some_and(|head| head.is_preflight());

@@ -78,9 +78,9 @@ fn a_confusing_text_inside_the_claims_is_refused_or_means_what_it_says() {
             ),
         }
         if outcome.is_permitted() {
-            accepted += 1
+            accepted += 1;
         } else {
-            refused += 1
+            refused += 1;
         }
         for (header, claims) in
             [(&text[..], good_claims.as_bytes()), (b"{\"alg\":\"HS256\"}", &text[..])]
