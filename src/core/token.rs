@@ -54,8 +54,30 @@ pub enum TokenFault {
     MalformedHeader,
 }
 
+/// A compact JWS (RFC 7515 section 7.1) whose parts were decoded and whose header is a JSON object.
+/// The payload can be anything.
+#[derive(Debug)]
+pub struct Jws<'a> {
+    /// The JOSE header.
+    pub header: Header,
+    /// The second part, decoded.
+    pub payload: Vec<u8>,
+    /// What was signed: the first two parts and the dot between them, ASCII.
+    pub signing_input: &'a str,
+    /// The third part, decoded.
+    pub signature: Vec<u8>,
+}
+
 impl<'a> UntrustedToken<'a> {
     /// Takes a token apart. Reads no more than `max_bytes`.
+    pub fn parse(text: &'a str, max_bytes: usize) -> Result<Self, TokenFault> {
+        let Jws { header, payload, signing_input, signature } = Jws::parse(text, max_bytes)?;
+        Ok(Self { header, claims: object(&payload)?, signing_input, signature })
+    }
+}
+
+impl<'a> Jws<'a> {
+    /// Takes a JWS apart. Reads no more than `max_bytes`.
     pub fn parse(text: &'a str, max_bytes: usize) -> Result<Self, TokenFault> {
         if text.len() > max_bytes {
             return Err(TokenFault::TooLarge);
@@ -63,11 +85,11 @@ impl<'a> UntrustedToken<'a> {
         let (signing_input, signature) = text.rsplit_once('.').ok_or(TokenFault::Malformed)?;
         // A further dot in either part is outside the base64url alphabet, so that five-part JWE
         // and longer texts fail to decode.
-        let (header, claims) = signing_input.split_once('.').ok_or(TokenFault::Malformed)?;
-        let header = object(header)?;
-        let claims = object(claims)?;
+        let (header, payload) = signing_input.split_once('.').ok_or(TokenFault::Malformed)?;
+        let header = object(&decode(header)?)?;
+        let payload = decode(payload)?;
         let signature = decode(signature)?;
-        Ok(Self { header: Header::read(&header)?, claims, signing_input, signature })
+        Ok(Self { header: Header::read(&header)?, payload, signing_input, signature })
     }
 }
 
@@ -92,8 +114,8 @@ fn decode(part: &str) -> Result<Vec<u8>, TokenFault> {
     URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenFault::Malformed)
 }
 
-fn object(part: &str) -> Result<Map<String, Value>, TokenFault> {
-    json::parse_object(&decode(part)?).map_err(|_| TokenFault::Malformed)
+fn object(text: &[u8]) -> Result<Map<String, Value>, TokenFault> {
+    json::parse_object(text).map_err(|_| TokenFault::Malformed)
 }
 
 #[cfg(test)]
@@ -153,6 +175,13 @@ mod tests {
             let fault = UntrustedToken::parse(&text, 8192).unwrap_err();
             assert_eq!(fault, TokenFault::Malformed, "{text}");
         }
+    }
+
+    #[test]
+    fn a_payload_that_is_no_object_makes_a_jws_and_not_a_token() {
+        let text = format!("{}.{}.AA", encode(r#"{"alg":"HS256"}"#), encode("Payload"));
+        assert_eq!(Jws::parse(&text, 8192).unwrap().payload, b"Payload");
+        assert_eq!(UntrustedToken::parse(&text, 8192).unwrap_err(), TokenFault::Malformed);
     }
 
     #[test]

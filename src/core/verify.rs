@@ -109,14 +109,13 @@ impl<K> ReadyKey<K> {
     }
 
     /// Whether `signature` over `message` is right.
-    fn verify<E: SignatureEngine<Key = K>>(
+    pub(crate) fn verify<E: SignatureEngine<Key = K>>(
         &self,
         engine: &E,
         algorithm: Algorithm,
-        message: &str,
+        message: &[u8],
         signature: &[u8],
     ) -> bool {
-        let message = message.as_bytes();
         match (&self.handle, algorithm) {
             (Handle::Hmac(keys), Algorithm::Hs256) => {
                 hmac_matches(&Hs256, &keys.sha256, message, signature)
@@ -231,19 +230,11 @@ pub fn verify<E: SignatureEngine>(
     let (position, provider, keys) = position
         .and_then(|at| Some((at, settings.providers.get(at)?, keys.get(at)?)))
         .ok_or(refuse(Reason::UnknownIssuer))?;
-    // (6)
-    let chosen = keys::select(keys, token.header.key_id.as_deref(), algorithm).map_err(|none| {
-        refuse(match none {
-            NoKey::Unknown => Reason::UnknownKey,
-            NoKey::Ambiguous => Reason::AmbiguousKey,
-        })
-    })?;
-    // (7)
-    let verifies =
-        |key: &&ReadyKey<_>| key.verify(engine, algorithm, token.signing_input, &token.signature);
-    if !chosen.iter().any(verifies) {
-        return Err(refuse(Reason::BadSignature));
-    }
+    // (6), (7)
+    let UntrustedToken { header, signing_input, signature, .. } = &token;
+    let key_id = header.key_id.as_deref();
+    authenticate(keys, engine, key_id, algorithm, signing_input.as_bytes(), signature)
+        .map_err(refuse)?;
     // (8)
     let times = Times::read(&token.claims).map_err(refuse)?;
     times.check(now, settings.clock_skew_seconds).map_err(refuse)?;
@@ -261,6 +252,25 @@ pub fn verify<E: SignatureEngine>(
     let Times { expiration, not_before, .. } = times;
     let facts = Facts::collect(settings, position, &token.claims, expiration, not_before);
     Ok(VerifiedToken { facts })
+}
+
+/// Checks a signature by the key that `key_id` and `algorithm` choose among one issuer's keys.
+pub(crate) fn authenticate<E: SignatureEngine>(
+    keys: &[ReadyKey<E::Key>],
+    engine: &E,
+    key_id: Option<&str>,
+    algorithm: Algorithm,
+    message: &[u8],
+    signature: &[u8],
+) -> Result<(), Reason> {
+    // (6)
+    let chosen = keys::select(keys, key_id, algorithm).map_err(|none| match none {
+        NoKey::Unknown => Reason::UnknownKey,
+        NoKey::Ambiguous => Reason::AmbiguousKey,
+    })?;
+    // (7)
+    let is_right = chosen.iter().any(|key| key.verify(engine, algorithm, message, signature));
+    if is_right { Ok(()) } else { Err(Reason::BadSignature) }
 }
 
 /// Compares media types as RFC 7515 section 4.1.9 asks: without case, `application/` understood.
