@@ -34,3 +34,14 @@ pub fn fetch(
 ) -> wasm_bindgen::JsValue {
     edge::serve(request, env)
 }
+
+/// Where the runtime enters the probe.
+#[cfg(feature = "probe")]
+#[wasm_bindgen::prelude::wasm_bindgen]
+pub async fn fetch(
+    request: web_sys::Request,
+    _env: wasm_bindgen::JsValue,
+    _context: wasm_bindgen::JsValue,
+) -> wasm_bindgen::JsValue {
+    edge::probe::serve(request).await
+}

@@ -86,7 +86,7 @@ fn found(key: JsValue) -> Result<JsValue, KeyRefused> {
 
 /// The key as the runtime takes it (RFC 7518 section 6, RFC 8037 section 2); a shared secret is
 /// none of its business.
-fn public_jwk(material: &Material) -> Option<Value> {
+pub(super) fn public_jwk(material: &Material) -> Option<Value> {
     let number = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
     match material {
         Material::Hmac(_) => None,
