@@ -1,0 +1,135 @@
+//! One workerd process with one built Worker.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Sender, channel};
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How long workerd may be silent until it listens.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A running workerd; it ends with this value.
+pub struct Workerd {
+    /// Where it listens, with HTTP.
+    pub address: SocketAddr,
+    child: Child,
+    _directory: TempDir,
+}
+
+impl Workerd {
+    /// Starts the Worker whose `index.js` and wasm are in `build`, and waits until it listens.
+    /// `services` and `bindings` are further elements of the lists of these names in workerd's
+    /// configuration, in Cap'n Proto text.
+    ///
+    /// # Panics
+    ///
+    /// When the Worker is not built or workerd does not come up, with what it printed.
+    pub fn start(build: &Path, services: &str, bindings: &str) -> Self {
+        let directory = TempDir::new().expect("a temporary directory");
+        for module in ["index.js", "index_bg.wasm"] {
+            fs::copy(build.join(module), directory.path().join(module))
+                .unwrap_or_else(|error| panic!("{}: {error}", build.join(module).display()));
+        }
+        let config = directory.path().join("config.capnp");
+        fs::write(&config, capnp(services, bindings)).expect("the configuration is written");
+
+        let mut child = Command::new(root().join("node_modules/.bin/workerd"))
+            .arg("serve")
+            .arg(&config)
+            // The port is reported among the lines of the Worker.
+            .arg("--control-fd=1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("node_modules/.bin/workerd starts; `npm ci` installs it");
+        let (sender, lines) = channel();
+        pass_on(child.stdout.take().expect("it is piped"), sender.clone());
+        pass_on(child.stderr.take().expect("it is piped"), sender);
+
+        let mut printed = String::new();
+        let port = loop {
+            let Ok(line) = lines.recv_timeout(PATIENCE) else {
+                // Not stopped by `Drop` yet.
+                let _ = child.kill();
+                panic!("workerd does not listen:\n{printed}");
+            };
+            if let Some(port) = port_of(&line) {
+                break port;
+            }
+            printed.push_str(&line);
+            printed.push('\n');
+        };
+        // What it prints later is read by nobody, but it must not block.
+        std::thread::spawn(move || lines.into_iter().for_each(|line| eprintln!("{line}")));
+        Self { address: SocketAddr::from(([127, 0, 0, 1], port)), child, _directory: directory }
+    }
+}
+
+impl Drop for Workerd {
+    fn drop(&mut self) {
+        // Both fail only if it has ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn capnp(services: &str, bindings: &str) -> String {
+    format!(
+        r#"using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    (name = "main", worker = .worker),
+    (name = "network", network = (allow = ["private", "public"])),
+    {services}
+  ],
+  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],
+);
+const worker :Workerd.Worker = (
+  modules = [
+    (name = "index.js", esModule = embed "index.js"),
+    (name = "index_bg.wasm", wasm = embed "index_bg.wasm"),
+  ],
+  compatibilityDate = "{date}",
+  globalOutbound = "network",
+  bindings = [{bindings}],
+);
+"#,
+        date = compatibility_date(),
+    )
+}
+
+/// The date in `wrangler.toml`, so that tests run in the runtime that is deployed to.
+fn compatibility_date() -> String {
+    let settings = fs::read_to_string(root().join("wrangler.toml")).expect("wrangler.toml");
+    let date = settings.lines().find_map(|line| line.strip_prefix("compatibility_date = "));
+    date.expect("a compatibility_date").trim_matches('"').to_owned()
+}
+
+/// The port, if this is the `listen` message of `--control-fd`.
+fn port_of(line: &str) -> Option<u16> {
+    let message: Value = serde_json::from_str(line).ok()?;
+    let is_ours = message["event"] == "listen" && message["socket"] == "http";
+    u16::try_from(message["port"].as_u64().filter(|_| is_ours)?).ok()
+}
+
+fn pass_on(stream: impl Read + Send + 'static, lines: Sender<String>) {
+    std::thread::spawn(move || {
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            if lines.send(line).is_err() {
+                return;
+            }
+        }
+    });
+}
+
+/// The root of the repository.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
