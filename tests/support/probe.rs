@@ -13,7 +13,8 @@ use super::workerd::{Workerd, root};
 
 /// A running probe; it ends with this value.
 pub struct Probe {
-    workerd: Workerd,
+    /// Where it runs.
+    pub workerd: Workerd,
     client: reqwest::Client,
 }
 

@@ -72,6 +72,27 @@ impl Workerd {
     }
 }
 
+impl Workerd {
+    /// The processor time that it has used so far (Linux). Unlike time on a clock, it is hardly
+    /// longer when the machine does other work, too.
+    ///
+    /// # Panics
+    ///
+    /// Where the kernel does not count it.
+    #[allow(dead_code, reason = "measurements ask for it, tests do not")]
+    pub fn processor_time(&self) -> Duration {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("Linux");
+        let nanos = threads.map(|thread| {
+            let path = thread.expect("a thread").path().join("schedstat");
+            // A thread that has ended meanwhile was not the one that computed.
+            let text = fs::read_to_string(path).unwrap_or_else(|_| "0".to_owned());
+            let nanos = text.split_whitespace().next().and_then(|text| text.parse::<u64>().ok());
+            nanos.expect("nanoseconds on a processor")
+        });
+        Duration::from_nanos(nanos.sum())
+    }
+}
+
 impl Drop for Workerd {
     fn drop(&mut self) {
         // Both fail only if it has ended by itself.
