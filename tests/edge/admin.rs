@@ -94,11 +94,14 @@ async fn without_an_admin_token_there_is_no_admin() {
 }
 
 #[tokio::test]
-async fn a_short_admin_token_is_not_accepted() {
+async fn a_short_admin_token_counts_as_none_and_the_log_says_so() {
     let origin = Origin::start().await;
     let gate = Gate::start(Setup::new(&origin).secret("ADMIN_TOKEN", "short")).await;
     let reply = get("/_edgeward/health").bearer("short").send(&gate).await;
     assert!(!reply.text().contains("JWT_KEYS"), "{}", reply.text());
+    get("/_edgeward/metrics").bearer("short").send(&gate).await.must_be(404, "not_found");
+    let line = gate.logged(&["ADMIN_TOKEN", "5 bytes"]).await;
+    assert!(!line.contains("short\""), "{line}");
     origin.must_be_untouched();
 }
 
