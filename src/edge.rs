@@ -23,48 +23,46 @@ use worker as _;
 
 use crate::core::denial::{Denial, Reason};
 use crate::core::request::RequestHead;
+use crate::gate::Decision;
 use boot::{Isolate, State};
 
 /// Answers one request: a response, or the promise of the origin's.
 #[must_use]
 pub fn serve(request: &Request, env: &JsValue) -> JsValue {
+    let isolate = Isolate::of(env);
     let packed = glue::pack_head(request);
-    Isolate::with(env, |isolate| {
-        let Some(head) = RequestHead::unpack(&packed) else {
-            // The runtime only hands over absolute URLs; anything else cannot be forwarded.
-            return respond::deny_unreadable(isolate);
-        };
-        let now = now();
-        match &isolate.state {
-            State::Ready(gate) => {
-                if let Some(answer) = gate.answer_admin(&head, &isolate.admin_token) {
-                    return respond::answer(isolate, &head, answer, now);
-                }
-                match gate.decide(&head, now) {
-                    Ok(permit) => proxy::forward(isolate, request, &permit),
-                    Err(denial) => respond::deny(isolate, &head, &denial, now, None),
-                }
-            }
-            State::Misconfigured(gate) => {
-                let answer = gate.answer(&head, &isolate.admin_token);
-                respond::answer(isolate, &head, answer, now)
-            }
-        }
-    })
+    let head = RequestHead::unpack(&packed);
+    let now = now();
+    let answer = match &isolate.state {
+        State::Misconfigured(gate) => gate.answer(&head),
+        State::Ready(gate) => match gate.decide(&head, now) {
+            Ok(Decision::Forward(permit)) => return proxy::forward(isolate, request, &permit),
+            Ok(Decision::Answer(response)) => Ok(response),
+            Err(denial) => Err(denial),
+        },
+    };
+    match answer {
+        Ok(response) => respond::send(&response, head.method),
+        Err(denial) => respond::deny(isolate, &head, &denial, now, None),
+    }
 }
 
-/// Makes the response for an origin that failed, as the glue asks for it.
+/// Makes the response for an origin that failed, as the glue asks for it. An empty message means
+/// that the platform would not even make the request.
 fn origin_failed(request: &Request, message: &str) -> JsValue {
+    let Some(isolate) = Isolate::booted() else { return JsValue::UNDEFINED };
     let packed = glue::pack_head(request);
-    Isolate::with_booted(|isolate| {
-        let Some(head) = RequestHead::unpack(&packed) else {
-            return respond::deny_unreadable(isolate);
-        };
-        let lower = message.to_ascii_lowercase();
-        let timed_out = ["timed out", "timeout"].iter().any(|sign| lower.contains(sign));
-        let reason = if timed_out { Reason::OriginTimedOut } else { Reason::OriginFailed };
-        respond::deny(isolate, &head, &Denial::new(reason), now(), Some(message))
-    })
+    let head = RequestHead::unpack(&packed);
+    let lower = message.to_ascii_lowercase();
+    let reason = if message.is_empty() {
+        Reason::MalformedTarget
+    } else if ["timed out", "timeout"].iter().any(|sign| lower.contains(sign)) {
+        Reason::OriginTimedOut
+    } else {
+        Reason::OriginFailed
+    };
+    let detail = (!message.is_empty()).then_some(message);
+    respond::deny(isolate, &head, &Denial::new(reason), now(), detail)
 }
 
 /// The time in seconds. It stands still while a request computes and moves on with its I/O.

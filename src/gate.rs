@@ -18,7 +18,7 @@ use crate::core::cache::{Known, TokenCache};
 use crate::core::claims::NumericDate;
 use crate::core::config::{Origin, Settings, TokenForwarding};
 use crate::core::credentials::{self, Credentials, CredentialsFault, Source};
-use crate::core::denial::{Denial, Reason};
+use crate::core::denial::{Denial, Reason, TextResponse};
 use crate::core::facts::Facts;
 use crate::core::mutate::{ASSERTION_HEADER, Edits};
 use crate::core::path::RequestPath;
@@ -26,7 +26,9 @@ use crate::core::request::RequestHead;
 use crate::core::rules::Matched;
 use crate::core::verify::{ReadyKey, SignatureEngine, check_validity, verify};
 
-pub use admin::{AdminAnswer, AdminToken, Misconfigured};
+use admin::AdminToken;
+
+pub use admin::Misconfigured;
 pub use boot::Report;
 
 /// Everything that a decision needs, ready: the settings, the keys, what is already known.
@@ -36,6 +38,7 @@ pub struct Gate<E: SignatureEngine> {
     signer: Option<Signer<E::SigningKey>>,
     engine: E,
     known: RefCell<TokenCache>,
+    admin_token: AdminToken,
     report: Report,
 }
 
@@ -47,6 +50,15 @@ pub struct Permit<'g> {
     url: String,
     edits: Edits,
     body: Body,
+}
+
+/// What becomes of a request that is not denied.
+#[derive(Debug)]
+pub enum Decision<'g> {
+    /// It goes to the origin.
+    Forward(Permit<'g>),
+    /// It is for the gate itself, which answers this.
+    Answer(TextResponse),
 }
 
 /// What happens to the body of a permitted request.
@@ -94,19 +106,28 @@ enum Identity<'a> {
 
 impl<E: SignatureEngine> Gate<E> {
     /// Decides about a request at `now`.
-    pub fn decide(&self, head: &RequestHead<'_>, now: NumericDate) -> Result<Permit<'_>, Denial> {
+    pub fn decide(&self, head: &RequestHead<'_>, now: NumericDate) -> Result<Decision<'_>, Denial> {
         // (1)
+        if matches!(head.method, "TRACE" | "TRACK" | "CONNECT") {
+            return Err(Denial::new(Reason::WrongMethod));
+        }
+        if !head.is_forwardable() {
+            return Err(Denial::new(Reason::MalformedTarget));
+        }
         let path = RequestPath::parse(head.path).map_err(|_| Denial::new(Reason::AmbiguousPath))?;
+        if let Some(endpoint) = admin::endpoint(&path, &self.settings.admin_path) {
+            return self.answer(endpoint, head).map(Decision::Answer);
+        }
         // (2)
         if head.is_preflight() {
-            return Ok(self.permit_preflight(head, &path));
+            return Ok(Decision::Forward(self.permit_preflight(head, &path)));
         }
         // (3)
         let rules = self.settings.rules.matching(head.authority, head.method, &path);
         // (4) to (7)
         let identity = self.identify(head, &rules, now)?;
         // (8)
-        Ok(self.permit(head, &path, &identity))
+        Ok(Decision::Forward(self.permit(head, &path, &identity)))
     }
 
     /// The settings that this gate works by.
@@ -157,7 +178,10 @@ impl<E: SignatureEngine> Gate<E> {
             })?;
         }
         // (7)
-        let assertion = self.assertion(&credentials.token, &facts, assertion, now)?;
+        let assertion =
+            self.assertion(&credentials.token, &facts, assertion, now).map_err(|denial| {
+                Denial { provider: Some(facts.provider), rule: strictest, ..denial }
+            })?;
         Ok(Identity::Known { facts, assertion, credentials })
     }
 
@@ -216,7 +240,7 @@ impl<E: SignatureEngine> Gate<E> {
         path: &RequestPath<'_>,
         identity: &Identity<'_>,
     ) -> Permit<'_> {
-        let mut edits = Edits::sanitize(&head.headers, &self.settings.forward.claims);
+        let mut edits = Edits::sanitize(head, &self.settings.forward.claims);
         describe_client(&mut edits, head);
         let mut query = head.query.map(Cow::Borrowed);
         if let Identity::Known { facts, assertion, credentials } = identity {
@@ -235,7 +259,7 @@ impl<E: SignatureEngine> Gate<E> {
     /// A preflight asks whether a request would be allowed; browsers send no credentials with it
     /// (Fetch standard, "CORS-preflight fetch"), so whatever it carries stays here.
     fn permit_preflight(&self, head: &RequestHead<'_>, path: &RequestPath<'_>) -> Permit<'_> {
-        let mut edits = Edits::sanitize(&head.headers, &self.settings.forward.claims);
+        let mut edits = Edits::sanitize(head, &self.settings.forward.claims);
         describe_client(&mut edits, head);
         edits.remove("authorization");
         edits.remove("cookie");

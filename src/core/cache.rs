@@ -1,7 +1,7 @@
 //! The first cache: what this isolate knows about tokens that it has verified.
 //!
-//! Bounded in entries and in bytes; which entry goes is decided by an algorithm that a scan of new
-//! tokens cannot wash out (S3-FIFO, by `quick_cache`). It holds facts, so a hit still has to pass
+//! Bounded in bytes; which entry goes is decided by an algorithm that a scan of new tokens cannot
+//! wash out (S3-FIFO, by `quick_cache`). It holds facts, so a hit still has to pass
 //! every check that time or the rule can change. In scope: keeping and finding. Out of scope:
 //! those checks ([`crate::gate`]).
 
@@ -15,8 +15,9 @@ use quick_cache::unsync::{Cache, DefaultLifecycle};
 use super::assertion::Assertion;
 use super::facts::Facts;
 
-/// How many tokens the cache is made for.
-pub const MOST_ENTRIES: usize = 10_000;
+/// How many tokens the cache is made for: its table starts with room for so many. Only
+/// [`MOST_BYTES`] bounds it.
+pub const EXPECTED_ENTRIES: usize = 10_000;
 
 /// How much memory the entries may take, in bytes.
 pub const MOST_BYTES: u64 = 12 * 1024 * 1024;
@@ -46,8 +47,7 @@ struct ByteWeighter;
 impl Weighter<Box<str>, Known> for ByteWeighter {
     fn weight(&self, token: &Box<str>, known: &Known) -> u64 {
         // The assertion is counted before it is made: entries must not grow under the bound.
-        const ASSERTION_BYTES: usize = 512;
-        let bytes = token.len() + known.facts.weight() + ASSERTION_BYTES;
+        let bytes = token.len() + known.facts.weight() + known.facts.assertion_weight();
         u64::try_from(bytes).unwrap_or(u64::MAX).saturating_add(ENTRY_OVERHEAD)
     }
 }
@@ -58,7 +58,7 @@ impl TokenCache {
     pub fn new(seed: u64) -> Self {
         Self {
             entries: Cache::with(
-                MOST_ENTRIES,
+                EXPECTED_ENTRIES,
                 MOST_BYTES,
                 ByteWeighter,
                 SeedableRandomState::with_seed(seed, SharedSeed::global_fixed()),

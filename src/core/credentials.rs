@@ -77,43 +77,73 @@ fn is_token(text: &str) -> bool {
         && body.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte))
 }
 
-/// What follows the scheme `Bearer`, whose case does not matter (RFC 9110 section 11.1).
-fn after_bearer(value: &str) -> Option<&str> {
-    let (scheme, rest) = value.split_at_checked(6)?;
+/// What follows the scheme `Bearer`, whose case does not matter (RFC 9110 section 11.1), in an
+/// `Authorization` value.
+#[must_use]
+pub fn bearer(value: &str) -> Option<&str> {
+    let (scheme, rest) = value.trim_ascii().split_at_checked(6)?;
     let is_bearer = scheme.eq_ignore_ascii_case("bearer")
         && (rest.is_empty() || rest.starts_with([' ', '\t', ',']));
-    is_bearer.then_some(rest)
+    is_bearer.then_some(rest.trim_ascii())
 }
 
 fn authorization<'a>(head: &RequestHead<'a>) -> Result<Option<&'a str>, CredentialsFault> {
     let Some(value) = head.header("authorization") else { return Ok(None) };
-    let value = value.trim_ascii();
-    let Some(rest) = after_bearer(value) else {
+    let Some(token) = bearer(value) else {
         // The platform joins repeated headers by a comma: a bearer token behind another scheme.
-        let hidden = value.split(',').skip(1).any(|part| after_bearer(part.trim_ascii()).is_some());
+        let hidden = value.split(',').skip(1).any(|part| bearer(part).is_some());
         return if hidden { Err(CredentialsFault::Several) } else { Ok(None) };
     };
-    let token = rest.trim_ascii();
-    if token.contains(',') {
-        return Err(CredentialsFault::Several);
-    }
-    if is_token(token) { Ok(Some(token)) } else { Err(CredentialsFault::Malformed) }
+    one_token(token).map(Some)
 }
 
 fn header<'a>(head: &RequestHead<'a>, name: &str) -> Result<Option<&'a str>, CredentialsFault> {
     let Some(value) = head.header(name) else { return Ok(None) };
     let value = value.trim_ascii();
-    let token = after_bearer(value).unwrap_or(value).trim_ascii();
-    if token.contains(',') {
-        return Err(CredentialsFault::Several);
+    match bearer(value).unwrap_or(value) {
+        "" => Ok(None),
+        token => one_token(token).map(Some),
     }
-    if is_token(token) { Ok(Some(token)) } else { Err(CredentialsFault::Malformed) }
 }
 
-/// The pairs of a `Cookie` header (RFC 6265 section 4.2.1). A comma is part of a value: browsers
-/// send it, although the grammar has none.
-fn cookie_pairs(value: &str) -> impl Iterator<Item = &str> {
-    value.split(';').map(str::trim_ascii).filter(|pair| !pair.is_empty())
+fn one_token(text: &str) -> Result<&str, CredentialsFault> {
+    if text.contains(',') {
+        Err(CredentialsFault::Several)
+    } else if is_token(text) {
+        Ok(text)
+    } else {
+        Err(CredentialsFault::Malformed)
+    }
+}
+
+/// The pairs of a `Cookie` header (RFC 6265 section 4.2.1).
+///
+/// The platform joins repeated headers by a comma, and browsers send commas inside of values,
+/// although the grammar has none there. So a comma parts pairs only next to a cookie of this name.
+fn cookie_pairs<'a>(value: &'a str, name: &str) -> Vec<&'a str> {
+    let mut pairs = Vec::new();
+    for part in value.split(';') {
+        let mut rest = part;
+        loop {
+            let end = if cookie_is(rest, name) {
+                rest.find(',')
+            } else {
+                rest.match_indices(',')
+                    .map(|(comma, _)| comma)
+                    .find(|comma| rest.get(comma + 1..).is_some_and(|next| cookie_is(next, name)))
+            };
+            let (pair, next) = match end {
+                Some(end) => (rest.get(..end), rest.get(end + 1..)),
+                None => (Some(rest), None),
+            };
+            pairs.extend(pair.map(str::trim_ascii).filter(|pair| !pair.is_empty()));
+            match next {
+                Some(next) => rest = next,
+                None => break,
+            }
+        }
+    }
+    pairs
 }
 
 fn cookie_is(pair: &str, name: &str) -> bool {
@@ -122,7 +152,8 @@ fn cookie_is(pair: &str, name: &str) -> bool {
 
 fn cookie<'a>(head: &RequestHead<'a>, name: &str) -> Result<Option<&'a str>, CredentialsFault> {
     let Some(value) = head.header("cookie") else { return Ok(None) };
-    let mut tokens = cookie_pairs(value)
+    let mut tokens = cookie_pairs(value, name)
+        .into_iter()
         .filter(|pair| cookie_is(pair, name))
         .filter_map(|pair| pair.split_once('='))
         .map(|(_, token)| token.trim_ascii().trim_matches('"'))
@@ -132,7 +163,7 @@ fn cookie<'a>(head: &RequestHead<'a>, name: &str) -> Result<Option<&'a str>, Cre
     if tokens.next().is_some() {
         return Err(CredentialsFault::Several);
     }
-    if is_token(token) { Ok(Some(token)) } else { Err(CredentialsFault::Malformed) }
+    one_token(token).map(Some)
 }
 
 fn query_is(pair: &str, name: &str) -> bool {
@@ -187,8 +218,9 @@ fn is_same_party(head: &RequestHead<'_>, allowed_origins: &[String]) -> bool {
 /// The `Cookie` header without the cookies of this name; `None` if nothing is left.
 #[must_use]
 pub fn without_cookie(value: &str, name: &str) -> Option<String> {
-    let kept: Vec<&str> = cookie_pairs(value).filter(|pair| !cookie_is(pair, name)).collect();
-    (!kept.is_empty()).then(|| kept.join("; "))
+    let mut pairs = cookie_pairs(value, name);
+    pairs.retain(|pair| !cookie_is(pair, name));
+    (!pairs.is_empty()).then(|| pairs.join("; "))
 }
 
 /// The query without the parameters of this name; `None` if nothing is left.
@@ -211,7 +243,7 @@ mod tests {
 
     fn find_in(packed: &str) -> Result<Option<(String, usize)>, CredentialsFault> {
         let sources: Vec<Source> = SOURCES.iter().map(|source| source()).collect();
-        let head = RequestHead::unpack(packed).unwrap();
+        let head = RequestHead::unpack(packed);
         find(&head, &sources, &["https://app.example".to_owned()]).map(|found| {
             found.map(|found| {
                 let position = sources.iter().position(|source| source == found.source).unwrap();
@@ -227,6 +259,8 @@ mod tests {
             ("GET\nhttp://a/\nauthorization\nbeARer   abc=", "abc=", 0),
             ("GET\nhttp://a/\ncookie\na=b; session=abc; c=d", "abc", 1),
             ("GET\nhttp://a/\ncookie\nsession=\"abc\"", "abc", 1),
+            ("GET\nhttp://a/\ncookie\na=1,2, session=abc", "abc", 1),
+            ("GET\nhttp://a/\ncookie\nsession=abc, a=1,2; b=3", "abc", 1),
             ("GET\nhttp://a/?x=1&access_token=abc", "abc", 2),
             ("GET\nhttp://a/?access%5Ftoken=a%2Eb", "a.b", 2),
             ("GET\nhttp://a/\nx-token\nabc", "abc", 3),
@@ -244,6 +278,7 @@ mod tests {
             "GET\nhttp://a/\nauthorization\nDigest username=\"u\", realm=\"bearer\"",
             "GET\nhttp://a/\nauthorization\nBearerabc",
             "GET\nhttp://a/\nauthorization\n",
+            "GET\nhttp://a/\nx-token\n",
             "GET\nhttp://a/\ncookie\nsession=; Session=x; sessions=y",
             "GET\nhttp://a/?access_token=&ACCESS_TOKEN=x&access_token",
         ] {
@@ -258,6 +293,7 @@ mod tests {
             "GET\nhttp://a/\nauthorization\nBearer a,b",
             "GET\nhttp://a/\nauthorization\nBasic dTpw, Bearer a",
             "GET\nhttp://a/\ncookie\nsession=a; session=b",
+            "GET\nhttp://a/\ncookie\nsession=a, session=b",
             "GET\nhttp://a/?access_token=a&access_token=b",
             "GET\nhttp://a/?access_token=a\nauthorization\nBearer a",
             "GET\nhttp://a/\nx-token\na, b",
@@ -275,10 +311,8 @@ mod tests {
             "GET\nhttp://a/\nauthorization\nBearer \"a\"",
             "GET\nhttp://a/\nauthorization\nBearer a=b",
             "GET\nhttp://a/\nauthorization\nBearer \u{e9}",
-            "GET\nhttp://a/\nx-token\n",
             "GET\nhttp://a/?access_token=a%20b",
             "GET\nhttp://a/\ncookie\nsession=a b",
-            "GET\nhttp://a/\ncookie\nsession=a, session=b",
         ] {
             assert_eq!(find_in(packed), Err(CredentialsFault::Malformed), "{packed}");
         }
@@ -313,6 +347,10 @@ mod tests {
     fn a_token_is_taken_out_and_its_neighbours_stay() {
         assert_eq!(without_cookie("a=b; session=x; c=d", "session").as_deref(), Some("a=b; c=d"));
         assert_eq!(without_cookie("a=1,2; session=x", "session").as_deref(), Some("a=1,2"));
+        assert_eq!(
+            without_cookie("a=1,2, session=x, b=3", "session").as_deref(),
+            Some("a=1,2; b=3")
+        );
         assert_eq!(without_cookie("session=x", "session"), None);
         assert_eq!(without_parameter("a=b&t=x&t=y&c", "t").as_deref(), Some("a=b&c"));
         assert_eq!(without_parameter("%74=x", "t"), None);

@@ -28,7 +28,7 @@ pub enum Code {
     NotFound,
     /// A wrong admin token.
     Unauthorized,
-    /// An admin endpoint that does not know this method.
+    /// A method that is not for this target.
     MethodNotAllowed,
 }
 
@@ -45,6 +45,8 @@ pub enum Reason {
     ForeignOrigin,
     /// The path can be read in ways that no rule can cover.
     AmbiguousPath,
+    /// The target cannot be forwarded as it was evaluated: its host or port is none.
+    MalformedTarget,
     /// The token is longer than `max_token_bytes`.
     TokenTooLarge,
     /// Not three parts of strict base64url with a JSON object in the first two.
@@ -97,7 +99,8 @@ pub enum Reason {
     NoSuchEndpoint,
     /// A wrong admin token.
     WrongAdminToken,
-    /// An admin endpoint that does not know this method.
+    /// A method that no origin is asked with (TRACE would show the client our headers), or that an
+    /// admin endpoint does not know.
     WrongMethod,
 }
 
@@ -146,6 +149,7 @@ impl Reason {
             Self::MalformedCredentials => "malformed_credentials",
             Self::ForeignOrigin => "foreign_origin",
             Self::AmbiguousPath => "ambiguous_path",
+            Self::MalformedTarget => "malformed_target",
             Self::TokenTooLarge => "token_too_large",
             Self::MalformedToken => "malformed_token",
             Self::MalformedHeader => "malformed_header",
@@ -184,7 +188,8 @@ impl Reason {
             Self::SeveralCredentials
             | Self::MalformedCredentials
             | Self::ForeignOrigin
-            | Self::AmbiguousPath => Code::InvalidRequest,
+            | Self::AmbiguousPath
+            | Self::MalformedTarget => Code::InvalidRequest,
             Self::TokenTooLarge
             | Self::MalformedToken
             | Self::MalformedHeader
@@ -263,7 +268,7 @@ impl Code {
             Self::OriginTimeout => "The origin did not answer in time",
             Self::NotFound => "There is no such endpoint",
             Self::Unauthorized => "The admin token is wrong",
-            Self::MethodNotAllowed => "The endpoint does not know this method",
+            Self::MethodNotAllowed => "This method is not allowed here",
         }
     }
 
@@ -312,6 +317,10 @@ impl Denial {
         ];
         if let Some(challenge) = code.challenge(to.realm, &self.scope) {
             headers.push(("www-authenticate", challenge));
+        }
+        if code == Code::MethodNotAllowed {
+            // RFC 9110 section 15.5.6 asks for a list; these two are allowed wherever this is said.
+            headers.push(("allow", "GET, HEAD".to_owned()));
         }
         if let Some(origin) = to.allowed_origin {
             headers.extend([

@@ -92,4 +92,15 @@ impl Facts {
             + self.identity.token_id.as_ref().map_or(0, |text| text.len());
         size_of::<Self>() + identity + self.header_lines.len() + self.scopes.len() + claims
     }
+
+    /// At most how many bytes an assertion about these facts takes: its fixed part, with room for
+    /// long names of issuer and audience, and what it repeats, in base64.
+    #[must_use]
+    pub fn assertion_weight(&self) -> usize {
+        const FIXED: usize = 768;
+        let text = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
+        let repeated =
+            text(&self.identity.subject) + text(&self.identity.token_id) + self.scopes.len();
+        FIXED + repeated * 4 / 3
+    }
 }

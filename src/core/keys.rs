@@ -123,12 +123,15 @@ pub fn select<'k, K: AsRef<VerificationKey>>(
 /// How many keys of one identifier are tried.
 const MOST_KEYS_OF_ONE_ID: usize = 2;
 
-fn single<K>(keys: Vec<&K>) -> Result<Vec<&K>, NoKey> {
-    match keys.len() {
-        0 => Err(NoKey::Unknown),
-        1 => Ok(keys),
-        _ => Err(NoKey::Ambiguous),
+/// The only key among these; one that is stored twice, say as PEM and as JWK, is one.
+fn single<K: AsRef<VerificationKey>>(mut keys: Vec<&K>) -> Result<Vec<&K>, NoKey> {
+    let Some(first) = keys.first() else { return Err(NoKey::Unknown) };
+    let material = &(*first).as_ref().material;
+    if keys.iter().any(|key| (*key).as_ref().material != *material) {
+        return Err(NoKey::Ambiguous);
     }
+    keys.truncate(1);
+    Ok(keys)
 }
 
 impl AsRef<Self> for VerificationKey {
@@ -189,6 +192,8 @@ mod tests {
         assert_eq!(select(&keys, None, Algorithm::Hs512), Ok(vec![&keys[1]]));
         assert_eq!(select(&keys[..1], None, Algorithm::Hs256), Ok(vec![&keys[0]]));
         assert_eq!(select(&keys[..0], None, Algorithm::Hs256), Err(NoKey::Unknown));
+        let twice = [secret(Some("a"), 1, 64), secret(None, 1, 64)];
+        assert_eq!(select(&twice, None, Algorithm::Hs256), Ok(vec![&twice[0]]));
     }
 
     #[test]

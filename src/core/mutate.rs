@@ -8,6 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
 use super::claims;
+use super::request::RequestHead;
 
 /// The assertion's header.
 pub const ASSERTION_HEADER: &str = "x-auth-assertion";
@@ -28,21 +29,23 @@ const HOP_BY_HOP: [&str; 8] = [
 ];
 
 /// Headers from which origins learn who sent a request, or a target or method other than the one
-/// that was evaluated. Folded, as [`fold`] gives them.
-const OVERRIDES: [&str; 9] = [
+/// that was evaluated; folded, as [`fold`] gives them.
+const OVERRIDES: [&str; 6] = [
     "forwarded",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
     "x-http-method",
     "x-http-method-override",
     "x-method-override",
-    "x-original-url",
+    "x-real-ip",
     "x-rewrite-url",
 ];
 
-/// Headers that say in which connection a request came; a mapped claim must not replace them.
-const RESERVED: [&str; 12] = [
+/// Every name that starts like this is an override too.
+const OVERRIDE_PREFIXES: [&str; 2] = ["x-forwarded-", "x-original-"];
+
+/// Headers that we set ourselves, or that say what a request is or carries; a mapped claim must
+/// not replace them.
+const RESERVED: [&str; 17] = [
+    ASSERTION_HEADER,
     "authorization",
     "content-encoding",
     "content-length",
@@ -55,13 +58,17 @@ const RESERVED: [&str; 12] = [
     "sec-websocket-protocol",
     "upgrade",
     "via",
+    "x-auth-degraded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
 ];
 
 /// Which claim goes into which header.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HeaderMap {
     entries: Vec<Mapping>,
-    /// The folded names of all entries and of their `-B64` forms, sorted.
+    /// The folded names of all entries and of their `-B64` forms.
     folded: Vec<String>,
 }
 
@@ -94,11 +101,7 @@ impl HeaderMap {
             let base64 = format!("{folded}-b64");
             if !is_field_name(name) {
                 faults.push((name, HeaderFault::NotAName));
-            } else if RESERVED.contains(&folded.as_str())
-                || HOP_BY_HOP.contains(&folded.as_str())
-                || OVERRIDES.contains(&folded.as_str())
-                || matches!(folded.as_str(), ASSERTION_HEADER | "x-auth-degraded")
-            {
+            } else if RESERVED.contains(&folded.as_str()) || HOP_BY_HOP.contains(&folded.as_str()) {
                 faults.push((name, HeaderFault::Reserved));
             } else if map.folded.contains(&folded) || map.folded.contains(&base64) {
                 faults.push((name, HeaderFault::Ambiguous));
@@ -107,7 +110,6 @@ impl HeaderMap {
                 map.folded.extend([folded, base64]);
             }
         }
-        map.folded.sort_unstable();
         if faults.is_empty() { Ok(map) } else { Err(faults) }
     }
 
@@ -128,9 +130,8 @@ impl HeaderMap {
     }
 
     /// Whether an origin could take a header of this name for one that only we may set.
-    fn owns(&self, folded: &str) -> bool {
-        folded.starts_with(OWN_PREFIX)
-            || self.folded.binary_search_by(|own| own.as_str().cmp(folded)).is_ok()
+    fn owns(&self, name: &str) -> bool {
+        folds_to_prefix(name, OWN_PREFIX) || self.folded.iter().any(|own| folds_to(name, own))
     }
 }
 
@@ -203,13 +204,21 @@ fn push_line(lines: &mut String, name: &str, suffix: &str, value: &str) {
 /// The one name that all spellings share which some origin takes for each other: CGI and its
 /// heirs (RFC 3875 section 4.1.18) upper-case a name and turn everything that is not a letter or a
 /// digit into `_`.
-#[must_use]
-pub fn fold(name: &str) -> String {
-    name.chars()
-        .map(
-            |letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '-' },
-        )
-        .collect()
+fn fold(name: &str) -> String {
+    name.bytes().map(|byte| char::from(fold_byte(byte))).collect()
+}
+
+const fn fold_byte(byte: u8) -> u8 {
+    if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' }
+}
+
+/// Whether `name` folds to `folded`; without allocation, since this is asked of every header.
+fn folds_to(name: &str, folded: &str) -> bool {
+    name.len() == folded.len() && name.bytes().map(fold_byte).eq(folded.bytes())
+}
+
+fn folds_to_prefix(name: &str, folded: &str) -> bool {
+    name.get(..folded.len()).is_some_and(|start| folds_to(start, folded))
 }
 
 /// The edits that turn a request into the one that the origin gets: lines as the platform's side
@@ -220,15 +229,17 @@ pub struct Edits(String);
 impl Edits {
     /// Starts with the removal of every inbound header that is not the client's to set.
     #[must_use]
-    pub fn sanitize(headers: &[(&str, &str)], own: &HeaderMap) -> Self {
+    pub fn sanitize(head: &RequestHead<'_>, own: &HeaderMap) -> Self {
         let mut edits = Self::default();
-        for (name, value) in headers {
-            if is_managed(name, own) {
+        for (name, value) in &head.headers {
+            // The platform sends any request that keeps this header as a GET.
+            let is_stray_upgrade = *name == "upgrade" && !head.is_websocket_upgrade();
+            if is_stray_upgrade || is_managed(name, own) {
                 edits.remove(name);
             }
             if *name == "connection" {
-                // What an intermediary must not forward (RFC 9110 section 7.6.1). `Upgrade` is
-                // what makes a WebSocket and is handled by the platform.
+                // What an intermediary must not forward (RFC 9110 section 7.6.1). `Upgrade` has
+                // been dealt with.
                 for option in value.split(',').map(str::trim_ascii) {
                     if is_field_name(option) && !option.eq_ignore_ascii_case("upgrade") {
                         edits.remove(option);
@@ -265,10 +276,9 @@ impl Edits {
 
 /// Whether an inbound header is removed whatever the request.
 fn is_managed(name: &str, own: &HeaderMap) -> bool {
-    let folded = fold(name);
-    HOP_BY_HOP.contains(&folded.as_str())
-        || OVERRIDES.contains(&folded.as_str())
-        || own.owns(&folded)
+    HOP_BY_HOP.iter().chain(&OVERRIDES).any(|managed| folds_to(name, managed))
+        || OVERRIDE_PREFIXES.iter().any(|prefix| folds_to_prefix(name, prefix))
+        || own.owns(name)
 }
 
 #[cfg(test)]
@@ -278,6 +288,13 @@ mod tests {
 
     fn map(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         HeaderMap::build(pairs.iter().copied()).unwrap()
+    }
+
+    fn sanitized(method: &str, headers: &[(&str, &str)], own: &HeaderMap) -> String {
+        let mut head = RequestHead::unpack("");
+        head.method = method;
+        head.headers = headers.to_vec();
+        Edits::sanitize(&head, own).as_str().to_owned()
     }
 
     fn lines(claim: &'static str, value: &Value) -> String {
@@ -346,14 +363,17 @@ mod tests {
             "x-forwarded-for",
             "x_forwarded_host",
             "forwarded",
+            "x-forwarded-user",
+            "x-forwarded-prefix",
+            "x-real-ip",
             "x-original-url",
+            "x-original-method",
             "x-http-method-override",
         ] {
-            let edits = Edits::sanitize(&[(name, "v")], &own);
-            assert_eq!(edits.as_str(), format!("-{name}\n"), "{name}");
+            assert_eq!(sanitized("GET", &[(name, "v")], &own), format!("-{name}\n"), "{name}");
         }
         for name in ["x-user", "x-user-id-2", "tenants", "accept", "authorization", "x-authority"] {
-            assert_eq!(Edits::sanitize(&[(name, "v")], &own).as_str(), "", "{name}");
+            assert_eq!(sanitized("GET", &[(name, "v")], &own), "", "{name}");
         }
     }
 
@@ -381,6 +401,8 @@ mod tests {
             let built = HeaderMap::build([(name, "sub")].into_iter());
             assert_eq!(built, Err(vec![(name, fault)]));
         }
+        // Removed from what the client sends, so that a claim may take the name.
+        assert!(HeaderMap::build([("X-Forwarded-User", "sub")].into_iter()).is_ok());
         for second in ["x_id", "X-ID", "X-Id-B64"] {
             let built = HeaderMap::build([("X-Id", "sub"), (second, "sub")].into_iter());
             assert_eq!(built, Err(vec![(second, HeaderFault::Ambiguous)]));

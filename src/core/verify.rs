@@ -341,12 +341,6 @@ pub fn check_validity(
     Ok(())
 }
 
-/// Whether any of a provider's keys could serve this algorithm.
-#[must_use]
-pub fn is_served<K>(keys: &[ReadyKey<K>], algorithm: Algorithm) -> bool {
-    keys.iter().any(|key| key.as_ref().serves(algorithm))
-}
-
 /// The name of a family, for the health report.
 #[must_use]
 pub const fn family_name(family: Family) -> &'static str {

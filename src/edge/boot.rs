@@ -11,14 +11,13 @@ use web_sys::Request;
 
 use super::crypto::RuntimeCrypto;
 use super::{glue, log};
-use crate::core::config::{Origin, TABLE, admin_path_of};
+use crate::core::config::{Origin, TABLE};
 use crate::core::problem::Problem;
-use crate::gate::{AdminToken, Gate, Misconfigured};
+use crate::gate::{Gate, Misconfigured};
 
 /// What an isolate knows.
 pub(super) struct Isolate {
     pub(super) state: State,
-    pub(super) admin_token: AdminToken,
     /// The service binding of the origin, or `undefined`.
     pub(super) service: JsValue,
     failure_ids: FailureIds,
@@ -28,24 +27,25 @@ pub(super) struct Isolate {
 /// Whether there is a gate.
 pub(super) enum State {
     /// There is.
-    Ready(Box<Gate<RuntimeCrypto>>),
+    Ready(Gate<RuntimeCrypto>),
     /// The configuration or a secret cannot be used.
     Misconfigured(Misconfigured),
 }
 
 thread_local! {
-    static ISOLATE: OnceCell<Isolate> = const { OnceCell::new() };
+    static ISOLATE: OnceCell<&'static Isolate> = const { OnceCell::new() };
 }
 
 impl Isolate {
-    /// Gives the isolate's state to `serve`, after making it where this is the first request.
-    pub(super) fn with<R>(env: &JsValue, serve: impl FnOnce(&Self) -> R) -> R {
-        ISOLATE.with(|isolate| serve(isolate.get_or_init(|| Self::boot(env))))
+    /// The isolate's state, made where this is the first request. It lives as long as the wasm
+    /// instance, so that work which goes on after a response can keep it.
+    pub(super) fn of(env: &JsValue) -> &'static Self {
+        ISOLATE.with(|isolate| *isolate.get_or_init(|| Box::leak(Box::new(Self::boot(env)))))
     }
 
-    /// Gives the state to something that only happens after a request.
-    pub(super) fn with_booted(serve: impl FnOnce(&Self) -> JsValue) -> JsValue {
-        ISOLATE.with(|isolate| isolate.get().map_or(JsValue::UNDEFINED, serve))
+    /// The state, for something that only happens after a request.
+    pub(super) fn booted() -> Option<&'static Self> {
+        ISOLATE.with(|isolate| isolate.get().copied())
     }
 
     /// A text that connects a response with its log line; no two responses share one.
@@ -55,19 +55,14 @@ impl Isolate {
 
     fn boot(env: &JsValue) -> Self {
         let secret = |name: &str| glue::binding_text(env, name);
-        let (admin_token, warning) = AdminToken::new(secret("ADMIN_TOKEN").as_deref());
-        if let Some(warning) = warning {
-            log::warning(&warning);
-        }
         let (state, service) = match Self::gate(env, &secret) {
             Ok((gate, service)) => {
                 gate.report().warnings.iter().for_each(|warning| log::warning(warning));
-                (State::Ready(Box::new(gate)), service)
+                (State::Ready(gate), service)
             }
             Err(problems) => {
                 problems.iter().for_each(log::problem);
-                let admin_path = admin_path_of(&secret(TABLE).unwrap_or_default());
-                let gate = Misconfigured { admin_path, problems };
+                let gate = Misconfigured::new(secret(TABLE).as_deref(), &secret, problems);
                 (State::Misconfigured(gate), JsValue::UNDEFINED)
             }
         };
@@ -76,13 +71,7 @@ impl Isolate {
                 super::origin_failed(&request, &message)
             });
         glue::on_origin_failure(&handler);
-        Self {
-            state,
-            admin_token,
-            service,
-            failure_ids: FailureIds::new(),
-            _on_origin_failure: handler,
-        }
+        Self { state, service, failure_ids: FailureIds::new(), _on_origin_failure: handler }
     }
 
     fn gate(

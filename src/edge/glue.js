@@ -47,8 +47,9 @@ export function forward(service, request, url, edits, keepBody) {
       if (lines[at].startsWith("-")) headers.delete(name);
       else headers.set(name, lines[++at]);
     }
-  } catch (error) {
-    return originFailed(request, String(error));
+  } catch {
+    // The message would repeat the URL, with a token that may be in its query.
+    return originFailed(request, "");
   }
   const answer = service === undefined ? fetch(outgoing) : service.fetch(outgoing);
   return answer.catch((error) => originFailed(request, String(error)));

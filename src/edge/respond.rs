@@ -4,21 +4,8 @@ use wasm_bindgen::JsValue;
 
 use super::boot::{Isolate, State};
 use super::glue;
-use crate::core::denial::{Denial, LogContext, Reason, Recipient, TextResponse};
+use crate::core::denial::{Denial, LogContext, Recipient, TextResponse};
 use crate::core::request::RequestHead;
-
-/// Sends what an endpoint of ours answers.
-pub(super) fn answer(
-    isolate: &Isolate,
-    head: &RequestHead<'_>,
-    answer: Result<TextResponse, Denial>,
-    now: i64,
-) -> JsValue {
-    match answer {
-        Ok(response) => send(&response, head.method),
-        Err(denial) => deny(isolate, head, &denial, now, None),
-    }
-}
 
 /// Sends a denial and logs it. `detail` is what the platform said, for the log alone.
 pub(super) fn deny(
@@ -53,14 +40,8 @@ pub(super) fn deny(
     send(&denial.response(recipient), head.method)
 }
 
-/// Denies a request whose URL is not absolute.
-pub(super) fn deny_unreadable(isolate: &Isolate) -> JsValue {
-    let failure_id = isolate.failure_id();
-    let recipient = Recipient { realm: "", allowed_origin: None, failure_id: &failure_id };
-    send(&Denial::new(Reason::AmbiguousPath).response(recipient), "GET")
-}
-
-fn send(response: &TextResponse, method: &str) -> JsValue {
+/// Sends a response of ours.
+pub(super) fn send(response: &TextResponse, method: &str) -> JsValue {
     let mut headers = String::new();
     for (name, value) in &response.headers {
         for part in [*name, "\n", value, "\n"] {

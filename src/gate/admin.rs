@@ -6,17 +6,22 @@ use subtle::ConstantTimeEq;
 
 use super::Gate;
 use crate::core::assertion::Signer;
+use crate::core::config::admin_path_of;
+use crate::core::credentials::bearer;
 use crate::core::denial::{Denial, Reason, TextResponse};
 use crate::core::path::RequestPath;
 use crate::core::problem::Problem;
 use crate::core::request::RequestHead;
 use crate::core::verify::SignatureEngine;
 
+/// The binding of the admin token.
+pub(super) const ADMIN_TOKEN: &str = "ADMIN_TOKEN";
+
 /// The least length of the admin token, in bytes.
 const LEAST_TOKEN_BYTES: usize = 32;
 
 /// The secret that opens the admin endpoints, as its hash; the token itself is not kept.
-pub struct AdminToken(Option<[u8; 32]>);
+pub(super) struct AdminToken(Option<[u8; 32]>);
 
 /// Who is asking an admin endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,13 +31,10 @@ enum Caller {
     Impostor,
 }
 
-/// What an admin endpoint answers; `None` means that the request is for the origin.
-pub type AdminAnswer = Option<Result<TextResponse, Denial>>;
-
 impl AdminToken {
     /// Takes the secret. A missing or a short one opens nothing; a short one comes with a warning.
     #[must_use]
-    pub fn new(secret: Option<&str>) -> (Self, Option<String>) {
+    pub(super) fn new(secret: Option<&str>) -> (Self, Option<String>) {
         match secret.map(str::trim_ascii) {
             None => (Self(None), None),
             Some(token) if token.len() < LEAST_TOKEN_BYTES => {
@@ -51,10 +53,7 @@ impl AdminToken {
     fn caller(&self, head: &RequestHead<'_>) -> Caller {
         let Some(value) = head.header("authorization") else { return Caller::Anyone };
         let Some(expected) = &self.0 else { return Caller::Anyone };
-        let presented = match value.split_at_checked(7) {
-            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer ") => token.trim_ascii(),
-            _ => return Caller::Impostor,
-        };
+        let Some(presented) = bearer(value) else { return Caller::Impostor };
         let presented: [u8; 32] = Sha256::digest(presented).into();
         if expected.ct_eq(&presented).into() { Caller::Admin } else { Caller::Impostor }
     }
@@ -63,41 +62,54 @@ impl AdminToken {
 /// The gate of a configuration that cannot be used: it refuses everything and says why to the
 /// operator.
 pub struct Misconfigured {
-    /// Where the admin endpoints are, as far as that can be told.
-    pub admin_path: String,
+    admin_path: String,
+    admin_token: AdminToken,
     /// Everything that has to be mended.
     pub problems: Vec<Problem>,
 }
 
 impl Misconfigured {
+    /// The gate of these problems. `table` is the `AUTH` table, as far as there is one.
+    #[must_use]
+    pub fn new(
+        table: Option<&str>,
+        secret: &dyn Fn(&str) -> Option<String>,
+        problems: Vec<Problem>,
+    ) -> Self {
+        let (admin_token, _) = AdminToken::new(secret(ADMIN_TOKEN).as_deref());
+        Self { admin_path: admin_path_of(table.unwrap_or_default()), admin_token, problems }
+    }
+
     /// Answers a request: 503, except for the health endpoint, which explains.
-    pub fn answer(
-        &self,
-        head: &RequestHead<'_>,
-        token: &AdminToken,
-    ) -> Result<TextResponse, Denial> {
+    pub fn answer(&self, head: &RequestHead<'_>) -> Result<TextResponse, Denial> {
         let denial = Denial::new(Reason::BadConfiguration);
-        let endpoint = endpoint(head, &self.admin_path);
-        if endpoint.as_deref() != Some("/health") {
-            return Err(denial);
+        let path = RequestPath::parse(head.path).map_err(|_| denial.clone())?;
+        match endpoint(&path, &self.admin_path) {
+            Some(Endpoint::Health) => health(head, &self.admin_token, 503, "misconfigured", || {
+                json!({
+                    "problems":
+                        self.problems.iter().map(Problem::to_json).collect::<Vec<_>>(),
+                })
+            }),
+            _ => Err(denial),
         }
-        health(head, token, 503, "misconfigured", || {
-            json!({
-                "problems": self.problems.iter().map(Problem::to_json).collect::<Vec<_>>(),
-            })
-        })
     }
 }
 
 impl<E: SignatureEngine> Gate<E> {
     /// Answers a request to the gate itself.
-    pub fn answer_admin(&self, head: &RequestHead<'_>, token: &AdminToken) -> AdminAnswer {
-        let endpoint = endpoint(head, &self.settings.admin_path)?;
-        Some(match endpoint.as_str() {
-            "/health" => health(head, token, 200, "ready", || self.health_report()),
-            "/jwks.json" => only_get(head).map(|()| self.jwk_set()),
-            _ => Err(Denial::new(Reason::NoSuchEndpoint)),
-        })
+    pub(super) fn answer(
+        &self,
+        endpoint: Endpoint,
+        head: &RequestHead<'_>,
+    ) -> Result<TextResponse, Denial> {
+        match endpoint {
+            Endpoint::Health => {
+                health(head, &self.admin_token, 200, "ready", || self.health_report())
+            }
+            Endpoint::JwkSet => only_get(head).map(|()| self.jwk_set()),
+            Endpoint::Unknown => Err(Denial::new(Reason::NoSuchEndpoint)),
+        }
     }
 
     /// What was found while this gate was made ready.
@@ -142,16 +154,29 @@ impl<E: SignatureEngine> Gate<E> {
     }
 }
 
-/// The part of the path below the admin path; `None` if the request is for the origin. A path
-/// that an origin might take for one below the admin path has no endpoint.
-fn endpoint(head: &RequestHead<'_>, admin_path: &str) -> Option<String> {
+/// What is below the admin path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Endpoint {
+    Health,
+    JwkSet,
+    /// Nothing that exists. A path that an origin might take for one below the admin path is here
+    /// too, so that it reaches neither.
+    Unknown,
+}
+
+/// The endpoint of a path; `None` if the request is for the origin.
+pub(super) fn endpoint(path: &RequestPath<'_>, admin_path: &str) -> Option<Endpoint> {
     let below = |path: &str| {
-        let rest = path.strip_prefix(admin_path)?;
-        (rest.is_empty() || rest.starts_with('/')).then(|| rest.to_owned())
+        path.strip_prefix(admin_path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    let path = RequestPath::parse(head.path).ok()?;
-    below(path.literal()).or_else(|| {
-        path.other_readings().any(|reading| below(reading).is_some()).then(|| "?".to_owned())
+    let literal = path.literal();
+    if !below(literal) && !path.other_readings().any(below) {
+        return None;
+    }
+    Some(match literal.strip_prefix(admin_path) {
+        Some("/health") => Endpoint::Health,
+        Some("/jwks.json") => Endpoint::JwkSet,
+        _ => Endpoint::Unknown,
     })
 }
 

@@ -5,13 +5,15 @@ use std::cell::RefCell;
 use serde_json::{Value, json};
 
 use super::Gate;
+use super::admin::{ADMIN_TOKEN, AdminToken};
 use crate::core::algorithm::Algorithm;
 use crate::core::assertion::Signer;
 use crate::core::cache::TokenCache;
 use crate::core::config::{Forward, Provider, Settings, TABLE};
+use crate::core::keys::{NoKey, select};
 use crate::core::problem::Problem;
 use crate::core::secret;
-use crate::core::verify::{ReadyKey, SignatureEngine, family_name, is_served};
+use crate::core::verify::{ReadyKey, SignatureEngine, family_name};
 
 /// What was found while the gate was made ready, for the log and the health report. No key
 /// material is in it.
@@ -33,8 +35,10 @@ impl<E: SignatureEngine> Gate<E> {
         seed: u64,
     ) -> Result<Self, Vec<Problem>> {
         let settings = Settings::parse(table)?;
+        let assertion_key = settings.forward.assertion.as_ref().map(|one| one.key.as_str());
+        let report = Report::default();
         let mut loader =
-            Loader { secret, engine: &engine, report: Report::default(), problems: Vec::new() };
+            Loader { secret, engine: &engine, assertion_key, report, problems: Vec::new() };
         let keys: Vec<_> = settings
             .providers
             .iter()
@@ -42,18 +46,29 @@ impl<E: SignatureEngine> Gate<E> {
             .map(|(at, provider)| loader.keys(at, provider))
             .collect();
         let signer = loader.signer(&settings.forward);
+        let (admin_token, warning) = AdminToken::new(secret(ADMIN_TOKEN).as_deref());
+        loader.report.warnings.extend(warning);
         let Loader { report, problems, .. } = loader;
         if !problems.is_empty() {
             return Err(problems);
         }
         let known = RefCell::new(TokenCache::new(seed));
-        Ok(Self { settings, keys, signer, engine, known, report })
+        Ok(Self { settings, keys, signer, engine, known, admin_token, report })
     }
+}
+
+/// Whether a text may be shown as the name of a binding. A key that was pasted in place of a name
+/// is longer than most names, or mixes cases.
+fn is_like_a_name(binding: &str) -> bool {
+    let is_constant = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    binding.len() < 32 || (binding.contains('_') && binding.bytes().all(is_constant))
 }
 
 struct Loader<'a, E> {
     secret: &'a dyn Fn(&str) -> Option<String>,
     engine: &'a E,
+    /// The binding of the key that signs assertions.
+    assertion_key: Option<&'a str>,
     report: Report,
     problems: Vec<Problem>,
 }
@@ -63,11 +78,13 @@ impl<E: SignatureEngine> Loader<'_, E> {
     fn text(&mut self, place: &str, binding: &str) -> Option<String> {
         let text = (self.secret)(binding);
         if text.is_none() {
-            self.problems.push(Problem::new(
-                place,
-                format!("no secret named {binding}"),
-                format!("a secret of this name: `wrangler secret put {binding}`"),
-            ));
+            let name = if is_like_a_name(binding) { binding } else { "NAME" };
+            let found = match name {
+                "NAME" => format!("a text of {} bytes that names no secret", binding.len()),
+                name => format!("no secret named {name}"),
+            };
+            let expected = format!("the name of a secret: `wrangler secret put {name}`");
+            self.problems.push(Problem::new(place, found, expected));
         }
         text
     }
@@ -78,6 +95,11 @@ impl<E: SignatureEngine> Loader<'_, E> {
         let problems_before = self.problems.len();
         for (position, binding) in provider.keys.iter().enumerate() {
             let place = format!("{TABLE}.providers[{at}].keys[{position}]");
+            if binding == ADMIN_TOKEN || self.assertion_key.is_some_and(|own| own == binding) {
+                let found = format!("{binding}, a secret of the gate itself");
+                self.problems.push(Problem::new(place, found, "a secret with the issuer's keys"));
+                continue;
+            }
             let Some(text) = self.text(&place, binding) else { continue };
             let parsed = match secret::parse(binding, &text) {
                 Ok(parsed) => parsed,
@@ -130,14 +152,30 @@ impl<E: SignatureEngine> Loader<'_, E> {
         ready
     }
 
-    /// Every algorithm of the list should have a key, and at least one must.
+    /// Every algorithm of the list should have a key, and at least one must. Keys that no token can
+    /// choose between are a mistake: all its tokens would be refused.
     fn check_algorithms(&mut self, at: usize, provider: &Provider, keys: &[ReadyKey<E::Key>]) {
-        let idle: Vec<&str> = provider
-            .algorithms
-            .iter()
-            .filter(|algorithm| !is_served(keys, **algorithm))
-            .map(|algorithm| algorithm.name())
-            .collect();
+        let mut idle = Vec::new();
+        for algorithm in &provider.algorithms {
+            let name = algorithm.name();
+            let nameless = select(keys, None, *algorithm);
+            let serving = || keys.iter().filter(|key| (*key).as_ref().serves(*algorithm));
+            let named = serving().any(|key| key.as_ref().kid.is_some());
+            match nameless {
+                Err(NoKey::Unknown) => idle.push(name),
+                Err(NoKey::Ambiguous) if !named => self.problems.push(Problem::new(
+                    format!("{TABLE}.providers[{at}].keys"),
+                    format!("{} keys without `kid` for {name}", serving().count()),
+                    "keys that tokens can choose between: store each as a JWK with the `kid` that \
+                     the issuer puts into its tokens, or keep one",
+                )),
+                Err(NoKey::Ambiguous) => self.report.warnings.push(format!(
+                    "{TABLE}.providers[{at}].keys: several keys for {name}; tokens without `kid` \
+                     are refused"
+                )),
+                Ok(_) => {}
+            }
+        }
         if idle.len() == provider.algorithms.len() {
             let families: Vec<&str> =
                 keys.iter().map(|key| family_name(key.as_ref().material.family())).collect();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use edgeward::core::denial::Reason;
 use edgeward::core::problem::Problem;
 use edgeward::core::request::RequestHead;
-use edgeward::gate::Gate;
+use edgeward::gate::{Decision, Gate};
 use serde_json::{Value, json};
 
 use crate::native::{NativeCrypto, Signer};
@@ -97,16 +97,19 @@ pub fn claims_with(members: Value) -> Value {
 pub enum Outcome {
     /// URL and edits.
     Permitted(String, String),
+    /// Status of what the gate itself answered.
+    Answered(u16),
     Denied(Reason),
 }
 
 /// Sends a packed request head through the gate.
 pub fn send_at(gate: &Gate<NativeCrypto>, packed: &str, now: i64) -> Outcome {
-    let head = RequestHead::unpack(packed).unwrap();
+    let head = RequestHead::unpack(packed);
     match gate.decide(&head, now) {
-        Ok(permit) => {
+        Ok(Decision::Forward(permit)) => {
             Outcome::Permitted(permit.url().to_owned(), permit.edits().as_str().to_owned())
         }
+        Ok(Decision::Answer(response)) => Outcome::Answered(response.status),
         Err(denial) => Outcome::Denied(denial.reason),
     }
 }
@@ -123,12 +126,12 @@ pub fn with_token(token: &str) -> String {
 impl Outcome {
     pub fn reason(&self) -> Option<Reason> {
         match self {
-            Self::Permitted(..) => None,
+            Self::Permitted(..) | Self::Answered(_) => None,
             Self::Denied(reason) => Some(*reason),
         }
     }
 
     pub fn is_permitted(&self) -> bool {
-        self.reason().is_none()
+        matches!(self, Self::Permitted(..))
     }
 }

@@ -2,7 +2,7 @@
 
 use edgeward::core::denial::Reason;
 use edgeward::core::request::RequestHead;
-use edgeward::gate::Body;
+use edgeward::gate::{Body, Decision};
 use serde_json::json;
 
 use crate::fixture::{NOW, Outcome, Setup, claims_with, send_at};
@@ -124,9 +124,8 @@ fn a_preflight_passes_without_credentials_and_without_body() {
         "OPTIONS\nhttps://e.example/admin?t=x&a=b\norigin\nhttps://app.example\n\
          access-control-request-method\nPUT\nauthorization\nBearer x\ncookie\nsession=x\n\
          x-auth-subject\nroot",
-    )
-    .unwrap();
-    let permit = gate.decide(&head, NOW).unwrap();
+    );
+    let Ok(Decision::Forward(permit)) = gate.decide(&head, NOW) else { panic!("denied") };
     assert_eq!(permit.url(), "https://origin.internal/admin?a=b");
     assert_eq!(permit.body(), Body::Drop);
     for removed in ["authorization", "cookie", "x-auth-subject"] {
@@ -161,4 +160,61 @@ fn a_token_of_a_provider_that_the_rule_does_not_name_is_refused() {
     // Keys are found inside the issuer: the same kid, the other issuer's key.
     let forged = other.token(&json!({ "alg": "HS256", "kid": "k1" }), &claims_with(json!({})));
     assert_eq!(get("/b", &forged), Some(Reason::BadSignature));
+}
+
+#[test]
+fn a_request_keeps_its_method_whatever_it_wants_to_become() {
+    // The platform turns every request that keeps `Upgrade: websocket` into a GET.
+    let setup = setup().with(json!({ "rules": [
+        { "path": "/", "access": "public", "methods": ["POST"] },
+        { "path": "/admin", "scopes_all": ["admin"] },
+    ]}));
+    let upgrade = "upgrade\nwebsocket";
+    let preflight = format!(
+        "OPTIONS\nhttps://e.example/admin\norigin\nhttp://evil.example\n\
+         access-control-request-method\nGET\n{upgrade}"
+    );
+    for packed in [preflight, format!("POST\nhttps://e.example/x\n{upgrade}")] {
+        assert!(permitted(&setup, &packed).1.contains("-upgrade\n"), "{packed}");
+    }
+    let packed = format!("GET\nhttps://e.example/\n{upgrade}");
+    assert_eq!(send_at(&setup.gate(), &packed, NOW).reason(), Some(Reason::NoCredentials));
+    let packed = format!("{packed}\nauthorization\nBearer {}", token());
+    let all = setup.with(json!({ "rules": [] }));
+    assert!(!permitted(&all, &packed).1.contains("-upgrade"));
+}
+
+#[test]
+fn what_cannot_be_forwarded_as_it_was_evaluated_is_denied() {
+    let gate = setup().with(json!({ "rules": [{ "path": "/", "access": "public" }] })).gate();
+    for (packed, reason) in [
+        ("TRACE\nhttps://e.example/", Reason::WrongMethod),
+        ("CONNECT\nhttps://e.example/", Reason::WrongMethod),
+        ("OPTIONS\nhttps://e.example*", Reason::MalformedTarget),
+        ("GET\nhttps://127.1/", Reason::MalformedTarget),
+        ("GET\nhttps://a:99999/", Reason::MalformedTarget),
+        ("GET\n/relative", Reason::MalformedTarget),
+        ("GET\nhttps://e.example/%00", Reason::AmbiguousPath),
+    ] {
+        assert_eq!(send_at(&gate, packed, NOW).reason(), Some(reason), "{packed}");
+    }
+}
+
+#[test]
+fn the_gate_keeps_its_own_paths_to_itself_in_every_spelling() {
+    let gate = setup().with(json!({ "rules": [{ "path": "/", "access": "public" }] })).gate();
+    for (path, outcome) in [
+        ("/_edgeward/health", Outcome::Answered(200)),
+        ("/_edgeward/jwks.json", Outcome::Answered(200)),
+        ("/_edgeward", Outcome::Denied(Reason::NoSuchEndpoint)),
+        ("/_edgeward/", Outcome::Denied(Reason::NoSuchEndpoint)),
+        ("/_edgeward/health/", Outcome::Denied(Reason::NoSuchEndpoint)),
+        ("/_EDGEWARD/health", Outcome::Denied(Reason::NoSuchEndpoint)),
+        ("//_edgeward/health", Outcome::Denied(Reason::NoSuchEndpoint)),
+        ("/%5fedgeward/health", Outcome::Denied(Reason::NoSuchEndpoint)),
+    ] {
+        let packed = format!("GET\nhttps://e.example{path}");
+        assert_eq!(send_at(&gate, &packed, NOW), outcome, "{path}");
+    }
+    assert!(send_at(&gate, "GET\nhttps://e.example/_edgewards", NOW).is_permitted());
 }

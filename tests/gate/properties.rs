@@ -2,7 +2,8 @@
 
 use std::sync::LazyLock;
 
-use edgeward::core::cache::{MOST_BYTES, MOST_ENTRIES};
+use edgeward::core::cache::MOST_BYTES;
+use edgeward::core::request::RequestHead;
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -60,9 +61,7 @@ proptest! {
         for (name, value) in names {
             packed = format!("{packed}\n{name}\n{value}");
         }
-        let is_preflight = edgeward::core::request::RequestHead::unpack(&packed)
-            .is_some_and(|head| head.is_preflight());
-        if !is_preflight && edgeward::core::request::RequestHead::unpack(&packed).is_some() {
+        if !RequestHead::unpack(&packed).is_preflight() {
             prop_assert!(!send_at(&setup.gate(), &packed, NOW).is_permitted());
         }
     }
@@ -80,6 +79,5 @@ fn the_cache_stays_within_its_bounds_whatever_is_put_in() {
     }
     let (entries, bytes) = gate.cache_usage();
     assert!(entries > 100, "{entries}");
-    assert!(entries <= 2 * MOST_ENTRIES, "{entries}");
     assert!(bytes <= MOST_BYTES, "{bytes}");
 }

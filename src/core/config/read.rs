@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::super::problem::Problem;
+use super::super::problem::{Problem, quoted};
 use super::{DEFAULT_ADMIN_PATH, TABLE};
 
 /// The `AUTH` table as it was written.
@@ -129,12 +129,21 @@ pub(super) struct Assertion {
 /// type.
 pub(super) fn text(table: &str) -> Result<Table, Problem> {
     let mut reader = serde_json::Deserializer::from_str(table);
-    serde_path_to_error::deserialize(&mut reader)
-        .map_err(|error| explain(&error.path().to_string(), &error.into_inner()))
+    let read = serde_path_to_error::deserialize(&mut reader)
+        .map_err(|error| explain(&error.path().to_string(), &error.into_inner()))?;
+    reader.end().map_err(|_| not_json())?;
+    Ok(read)
+}
+
+fn not_json() -> Problem {
+    Problem::new(TABLE, "a text that is not JSON", "a table")
 }
 
 /// Turns serde's sentence into place, found and expected.
 fn explain(path: &str, error: &serde_json::Error) -> Problem {
+    if error.is_syntax() || error.is_eof() {
+        return not_json();
+    }
     let place = match path {
         "." => TABLE.to_owned(),
         path => format!("{TABLE}.{path}"),
@@ -142,19 +151,6 @@ fn explain(path: &str, error: &serde_json::Error) -> Problem {
     let message = error.to_string();
     // serde_json appends the position in a text that the operator never wrote.
     let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(text, _)| text);
-    if error.is_syntax() || error.is_eof() {
-        return Problem::new(TABLE, "a text that is not JSON", "a table");
-    }
-    if let Some((found, expected)) = message.split_once(", expected ") {
-        let found = found
-            .replace("invalid type: ", "")
-            .replace("invalid value: ", "")
-            .replace("unknown field ", "the unknown key ")
-            .replace("unknown variant ", "")
-            .replace("sequence", "a list")
-            .replace("map", "a table");
-        return Problem::new(place, found, plain(expected));
-    }
     if let Some(name) = message.strip_prefix("missing field ") {
         let name = name.trim_matches('`');
         return Problem::new(format!("{place}.{name}"), "nothing", "a value: the key is required");
@@ -162,7 +158,27 @@ fn explain(path: &str, error: &serde_json::Error) -> Problem {
     if let Some(name) = message.strip_prefix("duplicate field ") {
         return Problem::new(place, format!("the key {name} twice"), "each key once");
     }
-    Problem::new(place, "a value of the wrong type", message)
+    match message.rsplit_once(", expected ") {
+        Some((found, expected)) => Problem::new(place, found_by(found), plain(expected)),
+        None => Problem::new(place, "a value of the wrong type", message),
+    }
+}
+
+/// What serde found, without the text itself: a secret may stand where a list or a number should.
+fn found_by(found: &str) -> String {
+    if let Some(name) = found.strip_prefix("unknown field ") {
+        return format!("the unknown key {}", quoted(name.trim_matches('`')));
+    }
+    if let Some(name) = found.strip_prefix("unknown variant ") {
+        return quoted(name.trim_matches('`'));
+    }
+    let value = found.trim_start_matches("invalid type: ").trim_start_matches("invalid value: ");
+    match value {
+        "sequence" => "a list".to_owned(),
+        "map" => "a table".to_owned(),
+        text if text.starts_with("string ") => "a text".to_owned(),
+        other => other.to_owned(),
+    }
 }
 
 /// What serde expects, in the words of a TOML file.

@@ -99,9 +99,12 @@ fn origin(text: &str, problems: &mut Problems) -> Option<Origin> {
     if is_web_origin(url) {
         return Some(Origin::Url(url.to_owned()));
     }
+    // What stands before an `@` may be a password.
+    let found =
+        if text.contains('@') { "a URL with user information".to_owned() } else { quoted(text) };
     problems.add(
         "origin",
-        quoted(text),
+        found,
         "an absolute URL of scheme, host and port alone, such as \"https://app.internal\", since \
          the path that is evaluated is the path that is forwarded; or \"service:BINDING\"",
     );

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::Match;
 use super::host::check_host;
+use crate::core::mutate::is_field_name;
 use crate::core::path::{PathError, RequestPath, percent_decode};
 use crate::core::problem::quoted;
 
@@ -199,8 +200,8 @@ fn spelling(written: &str) -> Result<String, PathProblem> {
 }
 
 fn check_method(method: &str) -> Result<(), MethodProblem> {
-    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    if method.is_empty() || !method.bytes().all(is_token) {
+    // Methods and field names are tokens alike.
+    if !is_field_name(method) {
         return Err(MethodProblem::NotAToken);
     }
     if method.bytes().any(|byte| byte.is_ascii_lowercase()) {
