@@ -387,16 +387,16 @@ fn every_mistake_is_reported_at_once_with_its_key_and_its_mend() {
     ])
     .unwrap_err();
     let messages: Vec<String> =
-        errors.iter().map(|error| format!("{}: {error}", error.key())).collect();
+        errors.iter().map(|error| error.to_string()).collect();
     assert_eq!(
         messages,
         [
-            "rules[0].path: found \"/admin/*\", expected a path without pattern: a rule covers \
+            "rules[0].path: found \"/admin/*\"; expected a path without pattern: a rule covers \
              everything below its path; the part before the pattern is `/admin`",
-            "rules[0].methods[1]: found \"post\", expected `POST`",
-            "rules[0].hosts[0]: found \"app.example:443\", expected `app.example`",
+            "rules[0].methods[1]: found \"post\"; expected `POST`",
+            "rules[0].hosts[0]: found \"app.example:443\"; expected `app.example`",
             "rules[2]: found the path, a host and a method of rules[1] again (case does not count \
-             in paths, `GET` covers `HEAD`), expected rules[2] and rules[1] to cover no request in \
+             in paths, `GET` covers `HEAD`); expected rules[2] and rules[1] to cover no request in \
              common, or one of them to be more specific",
         ]
     );

@@ -380,9 +380,26 @@ mod tests {
     #[test]
     fn connection_options_are_removed_before_ours_are_set() {
         let own = map(&[("X-User-Id", "sub")]);
-        let mut edits = Edits::sanitize(&[("connection", "close, X-User-Id,, upgrade, a b")], &own);
-        edits.set("X-User-Id", "alice");
-        assert_eq!(edits.as_str(), "-connection\n-close\n-X-User-Id\n=X-User-Id\nalice\n");
+        let headers = [("connection", "close, X-User-Id,, upgrade, a b")];
+        assert_eq!(sanitized("GET", &headers, &own), "-connection\n-close\n-X-User-Id\n");
+    }
+
+    #[test]
+    fn only_a_get_upgrades_and_only_to_a_websocket() {
+        let own = HeaderMap::default();
+        assert_eq!(sanitized("GET", &[("upgrade", "WebSocket")], &own), "");
+        for (method, value) in [
+            ("OPTIONS", "websocket"),
+            ("POST", "websocket"),
+            ("HEAD", "websocket"),
+            ("get", "websocket"),
+            ("GET", "h2c"),
+            ("GET", "websocket, h2c"),
+            ("GET", ""),
+        ] {
+            let edits = sanitized(method, &[("upgrade", value)], &own);
+            assert_eq!(edits, "-upgrade\n", "{method} {value}");
+        }
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! What is wrong with a configuration is said with its place, what was found and what is expected.
 
+use edgeward::gate::Gate;
 use serde_json::{Value, json};
 
 use crate::fixture::Setup;
 use aws_lc_rs::encoding::AsBigEndian;
 
-use crate::native::{Signer, encode};
+use crate::native::{NativeCrypto, Signer, encode};
 
 fn setup() -> Setup {
     Setup::new(&["HS256"], &Signer::hmac(1))
@@ -33,13 +34,13 @@ fn every_mistake_names_its_place_what_was_found_and_what_is_expected() {
         (
             "/orign",
             json!("x"),
-            "AUTH.orign: found the unknown key `orign`; expected one of `origin`, `admin_path`, \
+            "AUTH.orign: found the unknown key \"orign\"; expected one of `origin`, `admin_path`, \
              `clock_skew_seconds`, `max_token_bytes`, `providers`, `token`, `rules`, `forward`",
         ),
         (
             "/clock_skew_seconds",
             json!("30"),
-            "AUTH.clock_skew_seconds: found string \"30\"; expected a whole number that is not \
+            "AUTH.clock_skew_seconds: found a text; expected a whole number that is not \
              negative",
         ),
         (
@@ -82,8 +83,8 @@ fn every_mistake_names_its_place_what_was_found_and_what_is_expected() {
         (
             "/providers/0/keys",
             json!(["JWT_KEY"]),
-            "AUTH.providers[0].keys[0]: found no secret named JWT_KEY; expected a secret of this \
-             name: `wrangler secret put JWT_KEY`",
+            "AUTH.providers[0].keys[0]: found no secret named JWT_KEY; expected the name of a \
+             secret: `wrangler secret put JWT_KEY`",
         ),
         (
             "/providers/0/keys",
@@ -125,7 +126,7 @@ fn every_mistake_names_its_place_what_was_found_and_what_is_expected() {
         (
             "/rules",
             json!([{ "path": "/a", "access": "open" }]),
-            "AUTH.rules[0].access: found `open`; expected one of `public`, `optional`, `required`",
+            "AUTH.rules[0].access: found \"open\"; expected one of `public`, `optional`, `required`",
         ),
         (
             "/rules",
@@ -171,6 +172,65 @@ fn every_mistake_names_its_place_what_was_found_and_what_is_expected() {
         let problems = with(pointer, value.clone()).problems();
         assert_eq!(problems, vec![message.to_owned()], "{pointer} {value}");
     }
+}
+
+#[test]
+fn a_secret_in_the_wrong_place_is_not_shown() {
+    let secret = "Zk3vJ9qLw0Xr8TnB2mY5cHs7DfGa1PeU4oViKQ6t";
+    let jwk = json!({ "kty": "oct", "k": secret }).to_string();
+    for (pointer, value) in [
+        ("/providers/0/keys", json!(secret)),
+        ("/providers/0/keys", json!([secret])),
+        ("/providers/0/keys", json!([jwk])),
+        ("/forward", json!({ "assertion": { "key": secret, "audience": "o" } })),
+        ("/forward", json!({ "assertion": jwk })),
+        ("/origin", json!(format!("https://user:{secret}@o.internal"))),
+    ] {
+        let problems = with(pointer, value.clone()).problems();
+        assert!(!problems.is_empty(), "{pointer} {value}");
+        assert!(!problems.concat().contains(&secret[..12]), "{problems:?}");
+    }
+}
+
+#[test]
+fn keys_that_no_token_can_choose_between_are_a_mistake() {
+    let mut setup = setup();
+    setup.table["providers"][0]["keys"] = json!(["JWT_KEYS", "JWT_KEYS_PREVIOUS"]);
+    setup.secret("JWT_KEYS", &"a".repeat(40));
+    setup.secret("JWT_KEYS_PREVIOUS", &"b".repeat(40));
+    assert_eq!(
+        setup.problems(),
+        ["AUTH.providers[0].keys: found 2 keys without `kid` for HS256; expected keys that tokens \
+          can choose between: store each as a JWK with the `kid` that the issuer puts into its \
+          tokens, or keep one"]
+    );
+    // The same key twice is one key; and with names, tokens can choose.
+    setup.secret("JWT_KEYS_PREVIOUS", &"a".repeat(40));
+    assert_eq!(setup.problems(), Vec::<String>::new());
+    setup.secret("JWT_KEYS", &Signer::hmac(1).jwk("new").to_string());
+    setup.secret("JWT_KEYS_PREVIOUS", &Signer::hmac(2).jwk("old").to_string());
+    assert_eq!(setup.problems(), Vec::<String>::new());
+}
+
+#[test]
+fn the_secrets_of_the_gate_itself_verify_no_tokens() {
+    let mut setup = setup();
+    setup.table["providers"][0]["keys"] = json!(["ADMIN_TOKEN"]);
+    setup.secret("ADMIN_TOKEN", &"a".repeat(40));
+    assert_eq!(
+        setup.problems(),
+        ["AUTH.providers[0].keys[0]: found ADMIN_TOKEN, a secret of the gate itself; expected a \
+          secret with the issuer's keys"]
+    );
+}
+
+#[test]
+fn a_table_with_something_behind_it_is_no_table() {
+    let setup = setup();
+    let secret = |name: &str| setup.secrets.get(name).cloned();
+    let table = format!("{} {{", setup.table);
+    let gate = Gate::boot(&table, &secret, NativeCrypto, 7);
+    assert_eq!(gate.err().map(|problems| problems.len()), Some(1));
 }
 
 #[test]

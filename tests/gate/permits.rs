@@ -15,7 +15,7 @@ fn token() -> String {
 fn permitted(setup: &Setup, packed: &str) -> (String, String) {
     match send_at(&setup.gate(), packed, NOW) {
         Outcome::Permitted(url, edits) => (url, edits),
-        Outcome::Denied(reason) => panic!("{packed}: {reason:?}"),
+        other => panic!("{packed}: {other:?}"),
     }
 }
 
