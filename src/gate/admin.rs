@@ -149,6 +149,7 @@ impl<E: SignatureEngine> Gate<E> {
             "providers": providers,
             "assertion": self.signer.as_ref().map(Signer::jwk_set),
             "cache": { "entries": entries, "bytes": bytes },
+            "memory_bytes": memory_bytes(),
             "warnings": self.report.warnings,
         })
     }
@@ -178,6 +179,14 @@ pub(super) fn endpoint(path: &RequestPath<'_>, admin_path: &str) -> Option<Endpo
         Some("/jwks.json") => Endpoint::JwkSet,
         _ => Endpoint::Unknown,
     })
+}
+
+/// The linear memory of the wasm instance, which only ever grows; nothing natively.
+fn memory_bytes() -> Option<usize> {
+    #[cfg(target_arch = "wasm32")]
+    return Some(std::arch::wasm32::memory_size::<0>() * 65_536);
+    #[cfg(not(target_arch = "wasm32"))]
+    None
 }
 
 fn only_get(head: &RequestHead<'_>) -> Result<(), Denial> {
