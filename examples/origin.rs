@@ -278,7 +278,7 @@ impl Keys {
         expected.set_required_spec_claims(&["exp", "iss", "aud"]);
         expected.set_issuer(&["edgeward"]);
         expected.set_audience(&[audience]);
-        expected.leeway = 5;
+        expected.leeway = 30;
         decode::<Value>(token, &key, &expected)
             .map(|verified| verified.claims)
             .map_err(|error| error.to_string())

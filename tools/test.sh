@@ -68,6 +68,9 @@ fi
 step "end-to-end tests"
 cargo test --test edge
 
+step "public vectors, inside the runtime"
+cargo test --test vectors
+
 step "done"
 [ ${#skipped[@]} -eq 0 ] || printf '%s\n' "${skipped[@]}"
 echo "everything that ran has passed"

@@ -25,4 +25,5 @@ mod harness;
 mod misconfiguration;
 mod paths;
 mod streaming;
+mod targets;
 mod verification;

@@ -40,7 +40,7 @@ fn every_mistake_names_its_place_what_was_found_and_what_is_expected() {
         (
             "/clock_skew_seconds",
             json!("30"),
-            "AUTH.clock_skew_seconds: found a text; expected a whole number that is not \
+            "AUTH.clock_skew_seconds: found the text \"30\"; expected a whole number that is not \
              negative",
         ),
         (
@@ -200,9 +200,11 @@ fn keys_that_no_token_can_choose_between_are_a_mistake() {
     setup.secret("JWT_KEYS_PREVIOUS", &"b".repeat(40));
     assert_eq!(
         setup.problems(),
-        ["AUTH.providers[0].keys: found 2 keys without `kid` for HS256; expected keys that tokens \
+        [
+            "AUTH.providers[0].keys: found 2 keys without `kid` for HS256; expected keys that tokens \
           can choose between: store each as a JWK with the `kid` that the issuer puts into its \
-          tokens, or keep one"]
+          tokens, or keep one"
+        ]
     );
     // The same key twice is one key; and with names, tokens can choose.
     setup.secret("JWT_KEYS_PREVIOUS", &"a".repeat(40));

@@ -164,7 +164,8 @@ fn explain(path: &str, error: &serde_json::Error) -> Problem {
     }
 }
 
-/// What serde found, without the text itself: a secret may stand where a list or a number should.
+/// What serde found. A text is shown only if it is no more than a quoted number or truth value: a
+/// secret may stand where a list should.
 fn found_by(found: &str) -> String {
     if let Some(name) = found.strip_prefix("unknown field ") {
         return format!("the unknown key {}", quoted(name.trim_matches('`')));
@@ -176,8 +177,13 @@ fn found_by(found: &str) -> String {
     match value {
         "sequence" => "a list".to_owned(),
         "map" => "a table".to_owned(),
-        text if text.starts_with("string ") => "a text".to_owned(),
-        other => other.to_owned(),
+        value => match value.strip_prefix("string ").map(|text| text.trim_matches('"')) {
+            Some(text) if text.parse::<f64>().is_ok() || text.parse::<bool>().is_ok() => {
+                format!("the text {text:?}")
+            }
+            Some(text) => format!("a text of {} bytes", text.len()),
+            None => value.to_owned(),
+        },
     }
 }
 

@@ -42,10 +42,9 @@ impl fmt::Display for Problem {
             Self::Token => formatter.write_str(
                 "it is a token, not the key that verifies tokens; store the issuer's key",
             ),
-            Self::Address => formatter.write_str(
-                "it is an address, not a key; put it into the provider's jwks_uri, or store the \
-                 document found there",
-            ),
+            Self::Address => {
+                formatter.write_str("it is an address, not a key; store the document found there")
+            }
             Self::Nul => formatter
                 .write_str("it contains NUL characters, as text in UTF-16 does; store it in UTF-8"),
             Self::UnbalancedQuote => formatter.write_str(

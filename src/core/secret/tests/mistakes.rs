@@ -57,8 +57,7 @@ fn something_that_is_no_key_is_diagnosed() {
         (
             "https://issuer.example/.well-known/jwks.json".into(),
             "text",
-            "it is an address, not a key; put it into the provider's jwks_uri, or store the \
-             document found there",
+            "it is an address, not a key; store the document found there",
         ),
         (
             RSA_SPKI.chars().flat_map(|character| [character, '\0']).collect(),
