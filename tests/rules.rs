@@ -386,8 +386,7 @@ fn every_mistake_is_reported_at_once_with_its_key_and_its_mend() {
         rule("/A", &[], &[]),
     ])
     .unwrap_err();
-    let messages: Vec<String> =
-        errors.iter().map(|error| error.to_string()).collect();
+    let messages: Vec<String> = errors.iter().map(ToString::to_string).collect();
     assert_eq!(
         messages,
         [

@@ -27,7 +27,7 @@ pub(super) struct Isolate {
 /// Whether there is a gate.
 pub(super) enum State {
     /// There is.
-    Ready(Gate<RuntimeCrypto>),
+    Ready(Box<Gate<RuntimeCrypto>>),
     /// The configuration or a secret cannot be used.
     Misconfigured(Misconfigured),
 }
@@ -58,7 +58,7 @@ impl Isolate {
         let (state, service) = match Self::gate(env, &secret) {
             Ok((gate, service)) => {
                 gate.report().warnings.iter().for_each(|warning| log::warning(warning));
-                (State::Ready(gate), service)
+                (State::Ready(Box::new(gate)), service)
             }
             Err(problems) => {
                 problems.iter().for_each(log::problem);

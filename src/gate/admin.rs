@@ -181,12 +181,14 @@ pub(super) fn endpoint(path: &RequestPath<'_>, admin_path: &str) -> Option<Endpo
     })
 }
 
-/// The linear memory of the wasm instance, which only ever grows; nothing natively.
-fn memory_bytes() -> Option<usize> {
+/// The linear memory of the wasm instance in bytes, which only ever grows; natively there is none.
+fn memory_bytes() -> usize {
+    const PAGE_BYTES: usize = 65_536;
     #[cfg(target_arch = "wasm32")]
-    return Some(std::arch::wasm32::memory_size::<0>() * 65_536);
+    let pages = std::arch::wasm32::memory_size::<0>();
     #[cfg(not(target_arch = "wasm32"))]
-    None
+    let pages = 0;
+    pages * PAGE_BYTES
 }
 
 fn only_get(head: &RequestHead<'_>) -> Result<(), Denial> {

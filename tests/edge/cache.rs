@@ -122,6 +122,9 @@ async fn distinct_tokens_without_end_take_no_more_memory() {
     assert_eq!(origin.count(), end);
     gate.must_be_calm();
     println!("{before} bytes of wasm memory after {full} tokens, {after} after {end}");
-    assert!(after <= before + SLACK_BYTES, "{before} bytes after {full} tokens, {after} after {end}");
+    assert!(
+        after <= before + SLACK_BYTES,
+        "{before} bytes after {full} tokens, {after} after {end}"
+    );
     assert!(after < 64 << 20, "{after} bytes");
 }
