@@ -49,8 +49,10 @@ install_crate() {
     shift 2
     grep -qs "^\"$name $version " .tools/.crates.toml && return
     echo "installing $name $version into .tools (some minutes, once)"
-    # Its own target directory, so that it never waits for a build of this repository.
-    CARGO_TARGET_DIR="$PWD/.tools/target" cargo install --root .tools --version "$version" "$@" "$name"
+    # Its own target directory, so that it never waits for a build of this repository. Lightly
+    # optimised: compiling the tools takes longer than everything they will ever do here.
+    CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off \
+        CARGO_TARGET_DIR="$PWD/.tools/target" cargo install --root .tools --version "$version" "$@" "$name"
     rm -rf .tools/target
 }
 

@@ -35,7 +35,11 @@ pub(super) fn deny(
     let allowed_origin = head.header("origin").filter(|origin| {
         settings.is_some_and(|settings| settings.allowed_origins.iter().any(|one| one == origin))
     });
-    let realm = format!("{}://{}", head.scheme, head.authority);
+    let realm = if head.is_forwardable() {
+        format!("{}://{}", head.scheme, head.authority)
+    } else {
+        "edgeward".to_owned()
+    };
     let recipient = Recipient { realm: &realm, allowed_origin, failure_id: &failure_id };
     send(&denial.response(recipient), head.method)
 }
