@@ -10,7 +10,7 @@ use crate::core::algorithm::Algorithm;
 use crate::core::assertion::Signer;
 use crate::core::cache::TokenCache;
 use crate::core::config::{Forward, Provider, Settings, TABLE};
-use crate::core::keys::{NoKey, select};
+use crate::core::keys::{NoKey, VerificationKey, select};
 use crate::core::problem::Problem;
 use crate::core::secret;
 use crate::core::verify::{ReadyKey, SignatureEngine, family_name};
@@ -158,22 +158,32 @@ impl<E: SignatureEngine> Loader<'_, E> {
         let mut idle = Vec::new();
         for algorithm in &provider.algorithms {
             let name = algorithm.name();
-            let nameless = select(keys, None, *algorithm);
-            let serving = || keys.iter().filter(|key| (*key).as_ref().serves(*algorithm));
-            let named = serving().any(|key| key.as_ref().kid.is_some());
-            match nameless {
-                Err(NoKey::Unknown) => idle.push(name),
-                Err(NoKey::Ambiguous) if !named => self.problems.push(Problem::new(
-                    format!("{TABLE}.providers[{at}].keys"),
-                    format!("{} keys without `kid` for {name}", serving().count()),
+            if let Err(NoKey::Unknown) = select(keys, None, *algorithm) {
+                idle.push(name);
+            }
+            let place = format!("{TABLE}.providers[{at}].keys");
+            let serving: Vec<&VerificationKey> = keys
+                .iter()
+                .map(AsRef::as_ref)
+                .filter(|key: &&VerificationKey| key.serves(*algorithm))
+                .collect();
+            let (named, nameless): (Vec<_>, Vec<_>) =
+                serving.into_iter().partition(|key| key.kid.is_some());
+            let first = nameless.first().map(|key| &key.material);
+            if nameless.iter().all(|key| Some(&key.material) == first) {
+                continue;
+            }
+            let found = format!("{} keys without `kid` for {name}", nameless.len());
+            if named.is_empty() {
+                self.problems.push(Problem::new(
+                    place,
+                    found,
                     "keys that tokens can choose between: store each as a JWK with the `kid` that \
                      the issuer puts into its tokens, or keep one",
-                )),
-                Err(NoKey::Ambiguous) => self.report.warnings.push(format!(
-                    "{TABLE}.providers[{at}].keys: several keys for {name}; tokens without `kid` \
-                     are refused"
-                )),
-                Ok(_) => {}
+                ));
+            } else {
+                let warning = format!("{place}: {found}: no token can choose between them");
+                self.report.warnings.push(warning);
             }
         }
         if idle.len() == provider.algorithms.len() {
