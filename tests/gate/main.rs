@@ -12,6 +12,7 @@
 
 mod boot;
 mod cache;
+mod claims;
 mod fixture;
 #[path = "../support/native.rs"]
 mod native;
