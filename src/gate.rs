@@ -1,7 +1,7 @@
 //! The decision: a request earns a [`Permit`], or gets a [`Denial`].
 //!
 //! In scope: which checks a request must pass and in which order. Out of scope: the checks
-//! themselves ([`crate::core`]) and every platform type ([`crate::edge`]). The numbers in the code
+//! themselves ([`crate::core`]) and every platform type (`crate::edge`). The numbers in the code
 //! are those of "The life of a request" in docs/architecture.md.
 #![forbid(unsafe_code)]
 

@@ -24,6 +24,9 @@ cargo clippy --all-targets -- -D warnings
 cargo clippy --target "$WASM" --features edge --lib --test wasm -- -D warnings
 cargo clippy --target "$WASM" --features probe --lib --test wasm -- -D warnings
 
+step "documentation"
+RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet
+
 step "dependencies"
 cargo deny --all-features check --hide-inclusion-graph bans licenses sources
 # The database of advisories is a repository on GitHub.

@@ -15,7 +15,7 @@ use super::json;
 pub struct UntrustedToken<'a> {
     /// The JOSE header.
     pub header: Header,
-    /// The claims as they stand; see [`super::claims::Claims`] for what they mean.
+    /// The claims as they stand; see [`super::claims`] for what they mean.
     pub claims: Map<String, Value>,
     /// What was signed: the first two parts and the dot between them, ASCII.
     pub signing_input: &'a str,

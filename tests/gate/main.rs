@@ -20,3 +20,4 @@ mod order;
 mod permits;
 mod properties;
 mod texts;
+mod wire;
