@@ -27,3 +27,5 @@ mod paths;
 mod streaming;
 mod targets;
 mod verification;
+#[path = "../support/workerd.rs"]
+mod workerd;

@@ -5,13 +5,13 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// How long workerd may be silent until it listens.
+/// How long workerd may take until it listens.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A running workerd; it ends with this value.
@@ -19,6 +19,7 @@ pub struct Workerd {
     /// Where it listens, with HTTP.
     pub address: SocketAddr,
     child: Child,
+    printed: Arc<Mutex<Vec<String>>>,
     _directory: TempDir,
 }
 
@@ -49,26 +50,39 @@ impl Workerd {
             .stderr(Stdio::piped())
             .spawn()
             .expect("node_modules/.bin/workerd starts; `npm ci` installs it");
-        let (sender, lines) = channel();
-        pass_on(child.stdout.take().expect("it is piped"), sender.clone());
-        pass_on(child.stderr.take().expect("it is piped"), sender);
-
-        let mut printed = String::new();
-        let port = loop {
-            let Ok(line) = lines.recv_timeout(PATIENCE) else {
-                // Not stopped by `Drop` yet.
-                let _ = child.kill();
-                panic!("workerd does not listen:\n{printed}");
-            };
-            if let Some(port) = port_of(&line) {
-                break port;
-            }
-            printed.push_str(&line);
-            printed.push('\n');
+        let printed = Arc::default();
+        collect(child.stdout.take().expect("it is piped"), Arc::clone(&printed));
+        collect(child.stderr.take().expect("it is piped"), Arc::clone(&printed));
+        let mut started = Self {
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            child,
+            printed,
+            _directory: directory,
         };
-        // What it prints later is read by nobody, but it must not block.
-        std::thread::spawn(move || lines.into_iter().for_each(|line| eprintln!("{line}")));
-        Self { address: SocketAddr::from(([127, 0, 0, 1], port)), child, _directory: directory }
+        started.address.set_port(started.port());
+        started
+    }
+
+    fn port(&self) -> u16 {
+        const PAUSE: Duration = Duration::from_millis(2);
+        for _ in 0..PATIENCE.as_millis() / PAUSE.as_millis() {
+            if let Some(port) = self.lines().iter().find_map(|line| port_of(line)) {
+                return port;
+            }
+            std::thread::sleep(PAUSE);
+        }
+        panic!("workerd does not listen:\n{}", self.lines().join("\n"));
+    }
+
+    /// Every line that workerd and the Worker printed so far.
+    pub fn lines(&self) -> Vec<String> {
+        self.printed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Its process.
+    #[allow(dead_code, reason = "not every test that links this looks at the process")]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 }
 
@@ -81,7 +95,7 @@ impl Workerd {
     /// Where the kernel does not count it.
     #[allow(dead_code, reason = "measurements ask for it, tests do not")]
     pub fn processor_time(&self) -> Duration {
-        let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("Linux");
+        let threads = fs::read_dir(format!("/proc/{}/task", self.pid())).expect("Linux");
         let nanos = threads.map(|thread| {
             let path = thread.expect("a thread").path().join("schedstat");
             // A thread that has ended meanwhile was not the one that computed.
@@ -140,12 +154,10 @@ fn port_of(line: &str) -> Option<u16> {
     u16::try_from(message["port"].as_u64().filter(|_| is_ours)?).ok()
 }
 
-fn pass_on(stream: impl Read + Send + 'static, lines: Sender<String>) {
+fn collect(stream: impl Read + Send + 'static, printed: Arc<Mutex<Vec<String>>>) {
     std::thread::spawn(move || {
         for line in BufReader::new(stream).lines().map_while(Result::ok) {
-            if lines.send(line).is_err() {
-                return;
-            }
+            printed.lock().unwrap_or_else(PoisonError::into_inner).push(line);
         }
     });
 }

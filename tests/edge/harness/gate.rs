@@ -1,22 +1,11 @@
 //! One workerd process with the built Worker and one configuration.
 
-use std::{
-    fs,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    process::Stdio,
-    sync::{Arc, Mutex},
-};
+use std::{fs, net::SocketAddr, path::PathBuf, time::Duration};
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
-use tokio::{
-    io::{AsyncBufReadExt, AsyncRead, BufReader},
-    process::{Child, Command},
-    sync::Notify,
-};
 
 use super::{Origin, PATIENCE, mint};
+use crate::workerd::{Workerd, root};
 
 /// The admin token of every gate that has one.
 pub const ADMIN_TOKEN: &str = "admin-token-of-the-tests-0123456789abcdef";
@@ -35,15 +24,7 @@ pub struct Setup {
 pub struct Gate {
     /// Where it listens.
     pub addr: SocketAddr,
-    child: Child,
-    output: Arc<Output>,
-    _directory: TempDir,
-}
-
-#[derive(Default)]
-struct Output {
-    lines: Mutex<Vec<String>>,
-    changed: Notify,
+    workerd: Workerd,
 }
 
 impl Setup {
@@ -142,42 +123,22 @@ impl Setup {
         )
     }
 
-    fn capnp(&self) -> String {
-        let secrets = self.secrets.iter().fold(String::new(), |list, (name, text)| {
-            list + &format!("    (name = {}, text = {}),\n", quote(name), quote(text))
-        });
-        let (service, binding) = self.service.map_or_else(Default::default, |addr| {
-            (
-                format!("(name = \"origin\", external = (address = \"{addr}\", http = ())),"),
-                "(name = \"ORIGIN\", service = \"origin\"),".to_owned(),
-            )
-        });
-        format!(
-            r#"using Workerd = import "/workerd/workerd.capnp";
-const config :Workerd.Config = (
-  services = [
-    (name = "main", worker = .worker),
-    (name = "network", network = (allow = ["private", "public"])),
-    {service}
-  ],
-  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],
-);
-const worker :Workerd.Worker = (
-  modules = [
-    (name = "index.js", esModule = embed "index.js"),
-    (name = "index_bg.wasm", wasm = embed "index_bg.wasm"),
-  ],
-  compatibilityDate = "2026-11-17",
-  globalOutbound = "network",
-  bindings = [
-    (name = "AUTH", json = {auth}),
-    (name = "ALLOW_DEGRADED_AUTH", text = "false"),
-{secrets}    {binding}
-  ],
-);
-"#,
-            auth = quote(&self.auth.to_string()),
-        )
+    /// The services and the bindings of workerd's configuration.
+    fn capnp(&self) -> (String, String) {
+        let text = |(name, text): &(String, String)| {
+            format!("(name = {}, text = {}),\n", quote(name), quote(text))
+        };
+        let auth = quote(&self.auth.to_string());
+        let mut bindings = format!(
+            "(name = \"AUTH\", json = {auth}),\n(name = \"ALLOW_DEGRADED_AUTH\", text = \"false\"),\n"
+        );
+        bindings.extend(self.secrets.iter().map(text));
+        let mut services = String::new();
+        if let Some(addr) = self.service {
+            services = format!("(name = \"origin\", external = (address = \"{addr}\", http = ()))");
+            bindings.push_str("(name = \"ORIGIN\", service = \"origin\")");
+        }
+        (services, bindings)
     }
 }
 
@@ -188,40 +149,10 @@ impl Gate {
     ///
     /// When the Worker is not built or workerd does not come up, with what it printed.
     pub async fn start(setup: Setup) -> Self {
-        let directory = TempDir::new().unwrap();
-        let build = build_directory();
-        for module in ["index.js", "index_bg.wasm"] {
-            fs::copy(build.join(module), directory.path().join(module)).unwrap_or_else(|error| {
-                panic!("{}: {error}; run `make build` first", build.join(module).display())
-            });
-        }
-        let config = directory.path().join("config.capnp");
-        fs::write(&config, setup.capnp()).unwrap();
-
-        let mut child = Command::new(root().join("node_modules/.bin/workerd"))
-            .arg("serve")
-            .arg(&config)
-            // The port is reported among the Worker's own lines.
-            .arg("--control-fd=1")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("node_modules/.bin/workerd; run `npm ci` first");
-
-        let output = Arc::new(Output::default());
-        collect(child.stdout.take().unwrap(), Arc::clone(&output));
-        collect(child.stderr.take().unwrap(), Arc::clone(&output));
-        let port = tokio::time::timeout(PATIENCE, output.listening())
-            .await
-            .unwrap_or_else(|_| panic!("workerd does not listen:\n{}", output.text()));
-        Self {
-            addr: SocketAddr::from(([127, 0, 0, 1], port)),
-            child,
-            output,
-            _directory: directory,
-        }
+        let (services, bindings) = setup.capnp();
+        let start = move || Workerd::start(&build_directory(), &services, &bindings);
+        let workerd = tokio::task::spawn_blocking(start).await.unwrap();
+        Self { addr: workerd.address, workerd }
     }
 
     /// The absolute URL of a path.
@@ -231,16 +162,20 @@ impl Gate {
 
     /// Everything that workerd and the Worker printed so far.
     pub fn log(&self) -> String {
-        self.output.text()
+        self.workerd.lines().join("\n")
     }
 
     /// Waits for a printed line with all of these words in it.
     pub async fn logged(&self, words: &[&str]) -> String {
-        let find = || {
-            let lines = self.output.lines.lock().unwrap();
-            lines.iter().find(|line| words.iter().all(|word| line.contains(word))).cloned()
+        let has_all = |line: &String| words.iter().all(|word| line.contains(word));
+        let found = async {
+            loop {
+                if let Some(line) = self.workerd.lines().into_iter().find(has_all) {
+                    return line;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
         };
-        let found = self.output.until(find);
         tokio::time::timeout(PATIENCE, found)
             .await
             .unwrap_or_else(|_| panic!("no line with {words:?} in:\n{}", self.log()))
@@ -259,53 +194,11 @@ impl Gate {
 
     /// The resident memory of workerd in bytes.
     pub fn rss(&self) -> u64 {
-        let pid = self.child.id().expect("workerd runs");
+        let pid = self.workerd.pid();
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
     }
-}
-
-impl Output {
-    fn text(&self) -> String {
-        self.lines.lock().unwrap().join("\n")
-    }
-
-    /// The port of the `listen` message of `--control-fd`.
-    async fn listening(&self) -> u16 {
-        let find = || {
-            let lines = self.lines.lock().unwrap();
-            let messages = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-            messages
-                .filter(|message| message["event"] == "listen" && message["socket"] == "http")
-                .find_map(|message| u16::try_from(message["port"].as_u64()?).ok())
-        };
-        self.until(find).await
-    }
-
-    async fn until<T>(&self, find: impl Fn() -> Option<T>) -> T {
-        loop {
-            let changed = self.changed.notified();
-            if let Some(found) = find() {
-                return found;
-            }
-            changed.await;
-        }
-    }
-}
-
-fn collect(stream: impl AsyncRead + Unpin + Send + 'static, output: Arc<Output>) {
-    tokio::spawn(async move {
-        let mut lines = BufReader::new(stream).lines();
-        while let Ok(Some(line)) = lines.next_line().await {
-            output.lines.lock().unwrap().push(line);
-            output.changed.notify_waiters();
-        }
-    });
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 fn build_directory() -> PathBuf {
