@@ -47,22 +47,14 @@ pub fn serve(request: &Request, env: &JsValue) -> JsValue {
     }
 }
 
-/// Makes the response for an origin that failed, as the glue asks for it. An empty message means
-/// that the platform would not even make the request.
+/// Makes the response for an origin that failed, as the glue asks for it.
 fn origin_failed(request: &Request, message: &str) -> JsValue {
     let Some(isolate) = Isolate::booted() else { return JsValue::UNDEFINED };
     let packed = glue::pack_head(request);
     let head = RequestHead::unpack(&packed);
-    let lower = message.to_ascii_lowercase();
-    let reason = if message.is_empty() {
-        Reason::MalformedTarget
-    } else if ["timed out", "timeout"].iter().any(|sign| lower.contains(sign)) {
-        Reason::OriginTimedOut
-    } else {
-        Reason::OriginFailed
-    };
     let detail = (!message.is_empty()).then_some(message);
-    respond::deny(isolate, &head, &Denial::new(reason), now(), detail)
+    let denial = Denial::new(Reason::of_origin_failure(message));
+    respond::deny(isolate, &head, &denial, now(), detail)
 }
 
 /// The time in seconds. It stands still while a request computes and moves on with its I/O.

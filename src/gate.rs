@@ -20,7 +20,7 @@ use crate::core::config::{Origin, Settings, TokenForwarding};
 use crate::core::credentials::{self, Credentials, CredentialsFault, Source};
 use crate::core::denial::{Denial, Reason, TextResponse};
 use crate::core::facts::Facts;
-use crate::core::mutate::{ASSERTION_HEADER, Edits};
+use crate::core::mutate::{ASSERTION_HEADER, CLIENT_ADDRESS, Edits};
 use crate::core::path::RequestPath;
 use crate::core::request::RequestHead;
 use crate::core::rules::Matched;
@@ -108,7 +108,7 @@ impl<E: SignatureEngine> Gate<E> {
     /// Decides about a request at `now`.
     pub fn decide(&self, head: &RequestHead<'_>, now: NumericDate) -> Result<Decision<'_>, Denial> {
         // (1)
-        if matches!(head.method, "TRACE" | "TRACK" | "CONNECT") {
+        if ["TRACE", "TRACK", "CONNECT"].iter().any(|one| head.method.eq_ignore_ascii_case(one)) {
             return Err(Denial::new(Reason::WrongMethod));
         }
         if !head.is_forwardable() {
@@ -261,13 +261,20 @@ impl<E: SignatureEngine> Gate<E> {
     fn permit_preflight(&self, head: &RequestHead<'_>, path: &RequestPath<'_>) -> Permit<'_> {
         let mut edits = Edits::sanitize(head, &self.settings.forward.claims);
         describe_client(&mut edits, head);
-        edits.remove("authorization");
-        edits.remove("cookie");
-        edits.remove("content-length");
-        edits.remove("content-type");
         let mut query = head.query.map(Cow::Borrowed);
         for source in &self.settings.sources {
             strip(source, head, &mut edits, &mut query);
+        }
+        // Last, because taking a token out of the cookies keeps the others.
+        for name in [
+            "authorization",
+            "cookie",
+            "content-encoding",
+            "content-length",
+            "content-type",
+            "expect",
+        ] {
+            edits.remove(name);
         }
         let url = self.url(head, path, query.as_deref());
         Permit { destination: &self.settings.origin, url, edits, body: Body::Drop }
@@ -317,7 +324,7 @@ fn strictest(rules: &Matched<'_, Requirement>) -> (Access, Option<usize>) {
 
 /// Tells the origin how the client reached us.
 fn describe_client(edits: &mut Edits, head: &RequestHead<'_>) {
-    if let Some(address) = head.header("cf-connecting-ip") {
+    if let Some(address) = head.header(CLIENT_ADDRESS) {
         edits.set("x-forwarded-for", address);
     }
     edits.set("x-forwarded-proto", head.scheme);

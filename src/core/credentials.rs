@@ -323,6 +323,10 @@ mod tests {
         let cookie = "\ncookie\nsession=abc";
         for (packed, accepted) in [
             ("GET\nhttp://a/", true),
+            ("HEAD\nhttp://a/", true),
+            ("OPTIONS\nhttp://a/", true),
+            ("DELETE\nhttp://a/", false),
+            ("POST\nhttp://A/\norigin\nhttp://a", true),
             ("POST\nhttp://a/", false),
             ("POST\nhttp://a/\nsec-fetch-site\nsame-origin", true),
             ("POST\nhttp://a/\nsec-fetch-site\nsame-site", false),

@@ -180,6 +180,20 @@ impl Reason {
         }
     }
 
+    /// Which fault of the origin the platform's message tells of; it has no other sign. An empty
+    /// message means that the platform would not even make the request.
+    #[must_use]
+    pub fn of_origin_failure(message: &str) -> Self {
+        let message = message.to_ascii_lowercase();
+        if message.is_empty() {
+            Self::MalformedTarget
+        } else if message.contains("timed out") || message.contains("timeout") {
+            Self::OriginTimedOut
+        } else {
+            Self::OriginFailed
+        }
+    }
+
     /// What the client is told.
     #[must_use]
     pub const fn code(self) -> Code {
@@ -458,6 +472,63 @@ mod tests {
         ] {
             let denial = Denial { scope: scope.to_owned(), ..Denial::new(reason) };
             assert_eq!(challenge(&denial).as_deref(), expected, "{reason:?}");
+        }
+    }
+
+    #[test]
+    fn every_reason_has_its_name_its_code_and_its_status() {
+        use Reason as R;
+        for (reason, name, code, status) in [
+            (R::NoCredentials, "no_credentials", "missing_token", 401),
+            (R::SeveralCredentials, "several_credentials", "invalid_request", 400),
+            (R::MalformedCredentials, "malformed_credentials", "invalid_request", 400),
+            (R::ForeignOrigin, "foreign_origin", "invalid_request", 400),
+            (R::AmbiguousPath, "ambiguous_path", "invalid_request", 400),
+            (R::MalformedTarget, "malformed_target", "invalid_request", 400),
+            (R::TokenTooLarge, "token_too_large", "invalid_token", 401),
+            (R::MalformedToken, "malformed_token", "invalid_token", 401),
+            (R::MalformedHeader, "malformed_header", "invalid_token", 401),
+            (R::AlgorithmNotAllowed, "algorithm_not_allowed", "invalid_token", 401),
+            (R::RefusedHeaderMember, "refused_header_member", "invalid_token", 401),
+            (R::TypeNotAllowed, "type_not_allowed", "invalid_token", 401),
+            (R::UnknownIssuer, "unknown_issuer", "invalid_token", 401),
+            (R::UnknownKey, "unknown_key", "invalid_token", 401),
+            (R::AmbiguousKey, "ambiguous_key", "invalid_token", 401),
+            (R::BadSignature, "bad_signature", "invalid_token", 401),
+            (R::MalformedTimeClaim, "malformed_time_claim", "invalid_token", 401),
+            (R::Expired, "expired", "expired_token", 401),
+            (R::NotYetValid, "not_yet_valid", "invalid_token", 401),
+            (R::IssuedInFuture, "issued_in_future", "invalid_token", 401),
+            (R::LifetimeTooLong, "lifetime_too_long", "invalid_token", 401),
+            (R::WrongAudience, "wrong_audience", "invalid_token", 401),
+            (R::MissingClaim, "missing_claim", "invalid_token", 401),
+            (R::ProviderNotAccepted, "provider_not_accepted", "invalid_token", 401),
+            (R::MissingScope, "missing_scope", "insufficient_scope", 403),
+            (R::WrongClaim, "wrong_claim", "insufficient_scope", 403),
+            (R::BadConfiguration, "bad_configuration", "misconfigured", 503),
+            (R::AssertionFailed, "assertion_failed", "misconfigured", 503),
+            (R::OriginFailed, "origin_failed", "origin_unreachable", 502),
+            (R::OriginTimedOut, "origin_timed_out", "origin_unreachable", 504),
+            (R::NoSuchEndpoint, "no_such_endpoint", "not_found", 404),
+            (R::WrongAdminToken, "wrong_admin_token", "unauthorized", 401),
+            (R::WrongMethod, "wrong_method", "method_not_allowed", 405),
+        ] {
+            assert_eq!(
+                (reason.name(), reason.code().name(), reason.code().status()),
+                (name, code, status)
+            );
+        }
+    }
+
+    #[test]
+    fn a_failed_origin_is_told_from_a_slow_one_and_from_a_request_that_was_never_made() {
+        for (message, reason) in [
+            ("", Reason::MalformedTarget),
+            ("Error: Network connection lost.", Reason::OriginFailed),
+            ("Error: connect(): Connection timed out", Reason::OriginTimedOut),
+            ("TimeoutError: The operation was aborted due to timeout", Reason::OriginTimedOut),
+        ] {
+            assert_eq!(Reason::of_origin_failure(message), reason, "{message}");
         }
     }
 

@@ -206,6 +206,12 @@ mod tests {
     }
 
     #[test]
+    fn of_many_keys_of_one_name_only_two_are_tried() {
+        let keys = [1, 2, 3].map(|byte| secret(Some("a"), byte, 64));
+        assert_eq!(select(&keys, Some("a"), Algorithm::Hs256), Ok(vec![&keys[0], &keys[1]]));
+    }
+
+    #[test]
     fn a_declared_algorithm_and_the_length_of_a_secret_bind() {
         let mut key = secret(None, 1, 48);
         assert!(key.serves(Algorithm::Hs256) && key.serves(Algorithm::Hs384));

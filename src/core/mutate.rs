@@ -13,6 +13,9 @@ use super::request::RequestHead;
 /// The assertion's header.
 pub const ASSERTION_HEADER: &str = "x-auth-assertion";
 
+/// Where the platform says who is connected to it.
+pub const CLIENT_ADDRESS: &str = "cf-connecting-ip";
+
 /// Every name that starts like this is ours, whatever the configuration says.
 const OWN_PREFIX: &str = "x-auth-";
 
@@ -30,8 +33,10 @@ const HOP_BY_HOP: [&str; 8] = [
 
 /// Headers from which origins learn who sent a request, or a target or method other than the one
 /// that was evaluated; folded, as [`fold`] gives them.
-const OVERRIDES: [&str; 6] = [
+const OVERRIDES: [&str; 8] = [
     "forwarded",
+    "true-client-ip",
+    "x-client-ip",
     "x-http-method",
     "x-http-method-override",
     "x-method-override",
@@ -234,7 +239,9 @@ impl Edits {
         for (name, value) in &head.headers {
             // The platform sends any request that keeps this header as a GET.
             let is_stray_upgrade = *name == "upgrade" && !head.is_websocket_upgrade();
-            if is_stray_upgrade || is_managed(name, own) {
+            // The platform vouches for this name alone.
+            let is_like_address = *name != CLIENT_ADDRESS && folds_to(name, CLIENT_ADDRESS);
+            if is_stray_upgrade || is_like_address || is_managed(name, own) {
                 edits.remove(name);
             }
             if *name == "connection" {
@@ -366,13 +373,23 @@ mod tests {
             "x-forwarded-user",
             "x-forwarded-prefix",
             "x-real-ip",
+            "cf_connecting_ip",
+            "true-client-ip",
             "x-original-url",
             "x-original-method",
             "x-http-method-override",
         ] {
             assert_eq!(sanitized("GET", &[(name, "v")], &own), format!("-{name}\n"), "{name}");
         }
-        for name in ["x-user", "x-user-id-2", "tenants", "accept", "authorization", "x-authority"] {
+        for name in [
+            "x-user",
+            "x-user-id-2",
+            "tenants",
+            "accept",
+            "authorization",
+            "x-authority",
+            "cf-connecting-ip",
+        ] {
             assert_eq!(sanitized("GET", &[(name, "v")], &own), "", "{name}");
         }
     }

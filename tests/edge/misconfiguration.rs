@@ -225,7 +225,10 @@ async fn a_secret_that_cannot_be_used_is_named_and_not_shown() {
 #[tokio::test]
 async fn an_assertion_key_that_cannot_sign_is_named() {
     let origin = Origin::start().await;
+    let mut foreign = mint::assertion_jwk();
+    foreign["x"] = mint::ED25519.jwk()["x"].clone();
     for (name, secret) in [
+        ("halves of two keys", foreign.to_string()),
         ("a public key", mint::ED25519.jwk().to_string()),
         ("a short secret", json!({ "kty": "oct", "k": "c2hvcnQ" }).to_string()),
         ("no JWK", "a-text-that-is-long-enough-for-a-secret".to_owned()),

@@ -105,3 +105,15 @@ async fn a_cookie_token_is_found_in_a_header_of_its_own() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_target_without_host_is_denied_in_a_realm_that_has_a_name() {
+    let origin = Origin::start().await;
+    let gate = open_but_admin(&origin).await;
+    let reply = raw(gate.addr, b"OPTIONS * HTTP/1.1\r\nHost: app.example\r\n\r\n").await;
+    reply.must_be(400, "invalid_request");
+    let challenge = "Bearer realm=\"edgeward\", error=\"invalid_request\"";
+    assert_eq!(reply.header("www-authenticate"), [challenge]);
+    gate.logged(&["malformed_target", "OPTIONS"]).await;
+    origin.must_be_untouched();
+}

@@ -1,5 +1,7 @@
 //! What a permitted request becomes.
 
+use std::collections::BTreeMap;
+
 use edgeward::core::denial::Reason;
 use edgeward::core::request::RequestHead;
 use edgeward::gate::{Body, Decision};
@@ -135,6 +137,46 @@ fn a_preflight_passes_without_credentials_and_without_body() {
 }
 
 #[test]
+fn a_preflight_carries_nothing_whatever_the_sources_are() {
+    // Applies the edits as the platform does, in order.
+    let apply = |edits: &str, headers: &mut BTreeMap<String, String>| {
+        let mut lines = edits.lines();
+        while let Some(line) = lines.next() {
+            let name = line[1..].to_lowercase();
+            if line.starts_with('-') {
+                headers.remove(&name);
+            } else {
+                headers.insert(name, lines.next().unwrap().to_owned());
+            }
+        }
+    };
+    for sources in [json!(["cookie:session"]), json!(["query:t"]), json!(["header:X-Token"])] {
+        let gate = setup().with(json!({ "token": { "sources": sources } })).gate();
+        let sent = [
+            ("origin", "https://app.example"),
+            ("access-control-request-method", "PUT"),
+            ("authorization", "Basic dTpw"),
+            ("cookie", "a=1; session=x; b=2"),
+            ("content-type", "text/plain"),
+            ("expect", "100-continue"),
+        ];
+        let packed =
+            sent.iter().fold("OPTIONS\nhttps://e.example/".to_owned(), |text, (name, value)| {
+                format!("{text}\n{name}\n{value}")
+            });
+        let head = RequestHead::unpack(&packed);
+        let Ok(Decision::Forward(permit)) = gate.decide(&head, NOW) else { panic!("denied") };
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        let mut headers: BTreeMap<String, String> = sent.into_iter().map(owned).collect();
+        apply(permit.edits().as_str(), &mut headers);
+        let left: Vec<&str> = headers.keys().map(String::as_str).collect();
+        let expected =
+            ["access-control-request-method", "origin", "x-forwarded-host", "x-forwarded-proto"];
+        assert_eq!(left, expected, "{sources}");
+    }
+}
+
+#[test]
 fn a_token_of_a_provider_that_the_rule_does_not_name_is_refused() {
     let other = Signer::hmac(2);
     let mut setup = setup();
@@ -189,6 +231,7 @@ fn what_cannot_be_forwarded_as_it_was_evaluated_is_denied() {
     let gate = setup().with(json!({ "rules": [{ "path": "/", "access": "public" }] })).gate();
     for (packed, reason) in [
         ("TRACE\nhttps://e.example/", Reason::WrongMethod),
+        ("trace\nhttps://e.example/", Reason::WrongMethod),
         ("CONNECT\nhttps://e.example/", Reason::WrongMethod),
         ("OPTIONS\nhttps://e.example*", Reason::MalformedTarget),
         ("GET\nhttps://127.1/", Reason::MalformedTarget),

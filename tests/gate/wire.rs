@@ -70,3 +70,39 @@ fn the_health_report_has_these_members_and_no_others() {
     });
     assert_eq!(health(&admin), (200, report));
 }
+
+#[test]
+fn the_admin_token_opens_the_report_and_nothing_else_does() {
+    let status = |secret: Option<&str>, authorization: &str| {
+        let mut setup = setup();
+        setup.secrets.remove("ADMIN_TOKEN");
+        if let Some(secret) = secret {
+            setup.secret("ADMIN_TOKEN", secret);
+        }
+        let packed =
+            format!("GET\nhttps://e.example/_edgeward/health\nauthorization\n{authorization}");
+        match setup.gate().decide(&RequestHead::unpack(&packed), NOW) {
+            Ok(Decision::Answer(response)) if response.body.contains("providers") => "report",
+            Ok(Decision::Answer(_)) => "status",
+            Err(denial) => denial.reason.name(),
+            Ok(Decision::Forward(_)) => "forwarded",
+        }
+    };
+    let (token, short) = ("t".repeat(32), "t".repeat(31));
+    let bearer = format!("Bearer {token}");
+    for (secret, authorization, expected) in [
+        (Some(token.as_str()), bearer.as_str(), "report"),
+        (Some(&format!("{token}\n")), &bearer, "report"),
+        (Some(&token), &format!("bearer  {token} "), "report"),
+        (Some(&token), &format!("Bearer {short}"), "wrong_admin_token"),
+        (Some(&token), &format!("Bearer {token}t"), "wrong_admin_token"),
+        (Some(&token), &format!("Basic {token}"), "wrong_admin_token"),
+        (Some(&token), &token, "wrong_admin_token"),
+        (Some(&token), "", "wrong_admin_token"),
+        (Some(&short), &format!("Bearer {short}"), "status"),
+        (Some(""), "Bearer ", "status"),
+        (None, &bearer, "status"),
+    ] {
+        assert_eq!(status(secret, authorization), expected, "{secret:?} {authorization:?}");
+    }
+}
