@@ -35,7 +35,8 @@ fn every_mistake_names_its_place_what_was_found_and_what_is_expected() {
             "/orign",
             json!("x"),
             "AUTH.orign: found the unknown key \"orign\"; expected one of `origin`, `admin_path`, \
-             `clock_skew_seconds`, `max_token_bytes`, `providers`, `token`, `rules`, `forward`",
+             `test_page`, `clock_skew_seconds`, `max_token_bytes`, `validation_cache`, \
+             `providers`, `token`, `rules`, `forward`",
         ),
         (
             "/clock_skew_seconds",
@@ -53,6 +54,17 @@ fn every_mistake_names_its_place_what_was_found_and_what_is_expected() {
             "/clock_skew_seconds",
             json!(301),
             "AUTH.clock_skew_seconds: found 301; expected at most 300",
+        ),
+        (
+            "/test_page",
+            json!(true),
+            "AUTH.test_page: found true; expected false: there is no test page yet",
+        ),
+        (
+            "/validation_cache",
+            json!("always"),
+            "AUTH.validation_cache: found \"always\"; expected \"auto\" or \"off\": nothing is kept \
+             outside of the isolate yet",
         ),
         ("/max_token_bytes", json!(10), "AUTH.max_token_bytes: found 10; expected 256 to 65536"),
         ("/providers", json!({}), "AUTH.providers: found a table; expected a list"),

@@ -14,10 +14,14 @@ pub(super) struct Table {
     pub(super) origin: String,
     #[serde(default = "default_admin_path")]
     pub(super) admin_path: String,
+    #[serde(default)]
+    pub(super) test_page: bool,
     #[serde(default = "default_clock_skew")]
     pub(super) clock_skew_seconds: u64,
     #[serde(default = "default_max_token_bytes")]
     pub(super) max_token_bytes: u64,
+    #[serde(default)]
+    pub(super) validation_cache: ValidationCache,
     pub(super) providers: Vec<Provider>,
     #[serde(default)]
     pub(super) token: Token,
@@ -25,6 +29,15 @@ pub(super) struct Table {
     pub(super) rules: Vec<Rule>,
     #[serde(default)]
     pub(super) forward: Forward,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum ValidationCache {
+    #[default]
+    Auto,
+    Always,
+    Off,
 }
 
 #[derive(Debug, Deserialize)]

@@ -6,6 +6,7 @@ mod rules;
 mod token;
 
 use super::super::problem::{Problem, quoted};
+use super::read::ValidationCache;
 use super::{Origin, Settings, TABLE, read};
 use forward::forward;
 use providers::providers;
@@ -56,6 +57,13 @@ pub(super) fn validate(table: read::Table) -> Result<Settings, Vec<Problem>> {
             table.max_token_bytes.to_string(),
             format!("{} to {}", TOKEN_BYTES.start(), TOKEN_BYTES.end()),
         );
+    }
+    if table.test_page {
+        problems.add("test_page", "true", "false: there is no test page yet");
+    }
+    if table.validation_cache == ValidationCache::Always {
+        let expected = "\"auto\" or \"off\": nothing is kept outside of the isolate yet";
+        problems.add("validation_cache", "\"always\"", expected);
     }
     // (4)
     let providers = providers(table.providers, &mut problems);
