@@ -240,8 +240,7 @@ impl<E: SignatureEngine> Gate<E> {
         path: &RequestPath<'_>,
         identity: &Identity<'_>,
     ) -> Permit<'_> {
-        let mut edits = Edits::sanitize(head, &self.settings.forward.claims);
-        describe_client(&mut edits, head);
+        let mut edits = self.first_edits(head);
         let mut query = head.query.map(Cow::Borrowed);
         if let Identity::Known { facts, assertion, credentials } = identity {
             if self.settings.forward.token == TokenForwarding::Strip {
@@ -259,8 +258,7 @@ impl<E: SignatureEngine> Gate<E> {
     /// A preflight asks whether a request would be allowed; browsers send no credentials with it
     /// (Fetch standard, "CORS-preflight fetch"), so whatever it carries stays here.
     fn permit_preflight(&self, head: &RequestHead<'_>, path: &RequestPath<'_>) -> Permit<'_> {
-        let mut edits = Edits::sanitize(head, &self.settings.forward.claims);
-        describe_client(&mut edits, head);
+        let mut edits = self.first_edits(head);
         let mut query = head.query.map(Cow::Borrowed);
         for source in &self.settings.sources {
             strip(source, head, &mut edits, &mut query);
@@ -278,6 +276,18 @@ impl<E: SignatureEngine> Gate<E> {
         }
         let url = self.url(head, path, query.as_deref());
         Permit { destination: &self.settings.origin, url, edits, body: Body::Drop }
+    }
+
+    /// What every forwarded request begins with: the client's claims about itself go, and the
+    /// origin is told how it reached us.
+    fn first_edits(&self, head: &RequestHead<'_>) -> Edits {
+        let mut edits = Edits::sanitize(head, &self.settings.forward.claims);
+        if let Some(address) = head.header(CLIENT_ADDRESS) {
+            edits.set("x-forwarded-for", address);
+        }
+        edits.set("x-forwarded-proto", head.scheme);
+        edits.set("x-forwarded-host", head.authority);
+        edits
     }
 
     fn url(&self, head: &RequestHead<'_>, path: &RequestPath<'_>, query: Option<&str>) -> String {
@@ -320,15 +330,6 @@ fn strictest(rules: &Matched<'_, Requirement>) -> (Access, Option<usize>) {
         .map(|(requirement, rule)| (requirement.access, rule))
         .max_by_key(|(access, _)| *access)
         .unwrap_or_default()
-}
-
-/// Tells the origin how the client reached us.
-fn describe_client(edits: &mut Edits, head: &RequestHead<'_>) {
-    if let Some(address) = head.header(CLIENT_ADDRESS) {
-        edits.set("x-forwarded-for", address);
-    }
-    edits.set("x-forwarded-proto", head.scheme);
-    edits.set("x-forwarded-host", head.authority);
 }
 
 /// Takes a token out of where it was found.

@@ -88,9 +88,7 @@ impl Facts {
             .iter()
             .map(|values| size_of::<Box<[Scalar]>>() + values.iter().map(scalar).sum::<usize>())
             .sum();
-        let identity = self.identity.subject.as_ref().map_or(0, |text| text.len())
-            + self.identity.token_id.as_ref().map_or(0, |text| text.len());
-        size_of::<Self>() + identity + self.header_lines.len() + self.scopes.len() + claims
+        size_of::<Self>() + self.header_lines.len() + self.repeated_bytes() + claims
     }
 
     /// At most how many bytes an assertion about these facts takes: its fixed part, with room for
@@ -98,9 +96,12 @@ impl Facts {
     #[must_use]
     pub fn assertion_weight(&self) -> usize {
         const FIXED: usize = 768;
-        let text = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
-        let repeated =
-            text(&self.identity.subject) + text(&self.identity.token_id) + self.scopes.len();
-        FIXED + repeated * 4 / 3
+        FIXED + self.repeated_bytes() * 4 / 3
+    }
+
+    /// The length of the texts that an assertion repeats.
+    fn repeated_bytes(&self) -> usize {
+        let bytes = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
+        bytes(&self.identity.subject) + bytes(&self.identity.token_id) + self.scopes.len()
     }
 }

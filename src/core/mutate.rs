@@ -149,18 +149,12 @@ enum HeaderValue {
 }
 
 fn header_value(value: &Value, separator: char) -> Option<HeaderValue> {
-    let plain_or_encoded = |text: String| {
-        if is_field_value(&text) {
-            HeaderValue::Plain(text)
-        } else {
-            HeaderValue::Encoded(URL_SAFE_NO_PAD.encode(text))
-        }
-    };
     match value {
         Value::Null => None,
         Value::Bool(value) => Some(HeaderValue::Plain(value.to_string())),
         Value::Number(number) => Some(HeaderValue::Plain(number.to_string())),
-        Value::String(text) => Some(plain_or_encoded(text.clone())),
+        Value::String(text) if is_field_value(text) => Some(HeaderValue::Plain(text.clone())),
+        Value::String(text) => Some(HeaderValue::Encoded(URL_SAFE_NO_PAD.encode(text))),
         Value::Array(list) if list.is_empty() => None,
         Value::Array(list) if list.iter().all(Value::is_string) => {
             let items: Vec<&str> = list.iter().filter_map(Value::as_str).collect();
@@ -239,9 +233,7 @@ impl Edits {
         for (name, value) in &head.headers {
             // The platform sends any request that keeps this header as a GET.
             let is_stray_upgrade = *name == "upgrade" && !head.is_websocket_upgrade();
-            // The platform vouches for this name alone.
-            let is_like_address = *name != CLIENT_ADDRESS && folds_to(name, CLIENT_ADDRESS);
-            if is_stray_upgrade || is_like_address || is_managed(name, own) {
+            if is_stray_upgrade || is_managed(name, own) {
                 edits.remove(name);
             }
             if *name == "connection" {
@@ -285,6 +277,8 @@ impl Edits {
 fn is_managed(name: &str, own: &HeaderMap) -> bool {
     HOP_BY_HOP.iter().chain(&OVERRIDES).any(|managed| folds_to(name, managed))
         || OVERRIDE_PREFIXES.iter().any(|prefix| folds_to_prefix(name, prefix))
+        // The platform vouches for this spelling alone.
+        || (name != CLIENT_ADDRESS && folds_to(name, CLIENT_ADDRESS))
         || own.owns(name)
 }
 

@@ -15,7 +15,6 @@
 //! Nothing after the signature is looked at before it, so that a forger learns nothing. In scope:
 //! these checks. Out of scope: credentials before them, rules after them ([`crate::gate`]).
 
-use std::borrow::Cow;
 use std::fmt;
 
 use jwt_compact::AlgorithmSignature;
@@ -275,16 +274,14 @@ pub(crate) fn authenticate<E: SignatureEngine>(
 
 /// Compares media types as RFC 7515 section 4.1.9 asks: without case, `application/` understood.
 fn accepts_type(accepted: &[String], found: &str) -> bool {
-    accepted.iter().any(|accepted| short_type(accepted).eq_ignore_ascii_case(&short_type(found)))
+    accepted.iter().any(|accepted| short_type(accepted).eq_ignore_ascii_case(short_type(found)))
 }
 
-fn short_type(name: &str) -> Cow<'_, str> {
+fn short_type(name: &str) -> &str {
     const PREFIX: &str = "application/";
     match name.split_at_checked(PREFIX.len()) {
-        Some((prefix, rest)) if prefix.eq_ignore_ascii_case(PREFIX) && !rest.contains('/') => {
-            Cow::Borrowed(rest)
-        }
-        _ => Cow::Borrowed(name),
+        Some((prefix, rest)) if prefix.eq_ignore_ascii_case(PREFIX) && !rest.contains('/') => rest,
+        _ => name,
     }
 }
 

@@ -10,9 +10,9 @@ use crate::core::algorithm::Algorithm;
 use crate::core::assertion::Signer;
 use crate::core::cache::TokenCache;
 use crate::core::config::{Forward, Provider, Settings, TABLE};
-use crate::core::keys::{NoKey, VerificationKey, select};
+use crate::core::keys::VerificationKey;
 use crate::core::problem::Problem;
-use crate::core::secret;
+use crate::core::secret::{self, SecretError};
 use crate::core::verify::{ReadyKey, SignatureEngine, family_name};
 
 /// What was found while the gate was made ready, for the log and the health report. No key
@@ -57,6 +57,12 @@ impl<E: SignatureEngine> Gate<E> {
     }
 }
 
+/// A secret whose text gives no key; the error says why, and what to store instead.
+fn unusable(place: String, error: &SecretError) -> Problem {
+    let found = format!("the secret {}, which cannot be used", error.binding);
+    Problem::new(place, found, error.to_string())
+}
+
 /// Whether a text may be shown as the name of a binding. A key that was pasted in place of a name
 /// is longer than most names, or mixes cases.
 fn is_like_a_name(binding: &str) -> bool {
@@ -78,10 +84,10 @@ impl<E: SignatureEngine> Loader<'_, E> {
     fn text(&mut self, place: &str, binding: &str) -> Option<String> {
         let text = (self.secret)(binding);
         if text.is_none() {
-            let name = if is_like_a_name(binding) { binding } else { "NAME" };
-            let found = match name {
-                "NAME" => format!("a text of {} bytes that names no secret", binding.len()),
-                name => format!("no secret named {name}"),
+            let (found, name) = if is_like_a_name(binding) {
+                (format!("no secret named {binding}"), binding)
+            } else {
+                (format!("a text of {} bytes that names no secret", binding.len()), "NAME")
             };
             let expected = format!("the name of a secret: `wrangler secret put {name}`");
             self.problems.push(Problem::new(place, found, expected));
@@ -104,8 +110,7 @@ impl<E: SignatureEngine> Loader<'_, E> {
             let parsed = match secret::parse(binding, &text) {
                 Ok(parsed) => parsed,
                 Err(error) => {
-                    let found = format!("the secret {binding}, which cannot be used");
-                    self.problems.push(Problem::new(place, found, error.to_string()));
+                    self.problems.push(unusable(place, &error));
                     continue;
                 }
             };
@@ -113,7 +118,10 @@ impl<E: SignatureEngine> Loader<'_, E> {
             self.report.warnings.extend(parsed.warnings.into_iter().map(about));
             let mut usable = 0;
             for description in parsed.keys {
-                let known = ready.iter().any(|key| *key.as_ref() == description);
+                if ready.iter().any(|key| *key.as_ref() == description) {
+                    usable += 1;
+                    continue;
+                }
                 let kid = description.kid.clone();
                 let entry = json!({
                     "kid": kid,
@@ -123,7 +131,6 @@ impl<E: SignatureEngine> Loader<'_, E> {
                     "format": parsed.format.to_string(),
                 });
                 match ReadyKey::prepare(self.engine, description) {
-                    Ok(_) if known => usable += 1,
                     Ok(key) => {
                         usable += 1;
                         ready.push(key);
@@ -158,21 +165,19 @@ impl<E: SignatureEngine> Loader<'_, E> {
         let mut idle = Vec::new();
         for algorithm in &provider.algorithms {
             let name = algorithm.name();
-            if let Err(NoKey::Unknown) = select(keys, None, *algorithm) {
-                idle.push(name);
-            }
-            let place = format!("{TABLE}.providers[{at}].keys");
-            let serving: Vec<&VerificationKey> = keys
+            let (named, nameless): (Vec<_>, Vec<_>) = keys
                 .iter()
                 .map(AsRef::as_ref)
                 .filter(|key: &&VerificationKey| key.serves(*algorithm))
-                .collect();
-            let (named, nameless): (Vec<_>, Vec<_>) =
-                serving.into_iter().partition(|key| key.kid.is_some());
+                .partition(|key| key.kid.is_some());
+            if named.is_empty() && nameless.is_empty() {
+                idle.push(name);
+            }
             let first = nameless.first().map(|key| &key.material);
             if nameless.iter().all(|key| Some(&key.material) == first) {
                 continue;
             }
+            let place = format!("{TABLE}.providers[{at}].keys");
             let found = format!("{} keys without `kid` for {name}", nameless.len());
             if named.is_empty() {
                 self.problems.push(Problem::new(
@@ -210,8 +215,7 @@ impl<E: SignatureEngine> Loader<'_, E> {
         let key = match secret::parse_assertion_key(&settings.key, &text) {
             Ok(key) => key,
             Err(error) => {
-                let found = format!("the secret {}, which cannot be used", settings.key);
-                self.problems.push(Problem::new(place, found, error.to_string()));
+                self.problems.push(unusable(place, &error));
                 return None;
             }
         };
