@@ -39,9 +39,9 @@ fn the_assertion_has_these_members_and_no_others() {
     assert_eq!(parts[2], encode(&Signer::Hmac(vec![9; 32]).sign("HS256", signed.as_bytes())));
 }
 
-fn health(authorization: &str) -> (u16, Value) {
+fn health(setup: &Setup, authorization: &str) -> (u16, Value) {
     let packed = format!("GET\nhttps://e.example/_edgeward/health{authorization}");
-    match setup().gate().decide(&RequestHead::unpack(&packed), NOW) {
+    match setup.gate().decide(&RequestHead::unpack(&packed), NOW) {
         Ok(Decision::Answer(response)) => {
             (response.status, serde_json::from_str(&response.body).unwrap())
         }
@@ -51,7 +51,7 @@ fn health(authorization: &str) -> (u16, Value) {
 
 #[test]
 fn the_health_report_has_these_members_and_no_others() {
-    assert_eq!(health(""), (200, json!({ "status": "ready" })));
+    assert_eq!(health(&setup(), ""), (200, json!({ "status": "ready" })));
     let admin = format!("\nauthorization\nBearer {}", "a".repeat(32));
     let report = json!({
         "status": "ready",
@@ -68,7 +68,16 @@ fn the_health_report_has_these_members_and_no_others() {
         "memory_bytes": 0,
         "warnings": [],
     });
-    assert_eq!(health(&admin), (200, report));
+    assert_eq!(health(&setup(), &admin), (200, report));
+}
+
+#[test]
+fn a_key_that_is_stored_twice_is_one_key() {
+    let mut setup = setup();
+    setup.table["providers"][0]["keys"] = json!(["JWT_KEYS", "JWT_KEYS_PREVIOUS"]);
+    setup.secret("JWT_KEYS_PREVIOUS", &Signer::hmac(1).jwk("k1").to_string());
+    let (_, report) = health(&setup, &format!("\nauthorization\nBearer {}", "a".repeat(32)));
+    assert_eq!(report["providers"][0]["keys"].as_array().unwrap().len(), 1);
 }
 
 #[test]
