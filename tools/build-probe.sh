@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the probe (src/edge/probe.rs) into target/probe/: index.js and its wasm. It is a Worker
-# for tests and measurements and is never deployed.
+# Builds the probe (src/edge/probe.rs) into target/probe/, if its sources have changed. It is a
+# Worker for tests and measurements and is never deployed.
 source "$(dirname "$0")/common.sh"
 
 out=target/probe
@@ -9,17 +9,9 @@ out=target/probe
 stamp=target/probe.stamp
 
 [ -f $out/index.js ] && [ -f $stamp ] &&
-    [ -z "$(find src Cargo.toml Cargo.lock "$0" -newer $stamp -print -quit)" ] && exit
+    [ -z "$(find src Cargo.toml Cargo.lock tools/build.sh -newer $stamp -print -quit)" ] && exit
 mkdir -p target
 touch $stamp.new
-
-export WASM_BINDGEN_BIN="$PWD/.tools/bin/wasm-bindgen"
-export WASM_OPT_BIN="$PWD/node_modules/.bin/wasm-opt"
-export ESBUILD_BIN="$PWD/node_modules/.bin/esbuild"
-# Of its own, because Cargo keeps one edgeward.wasm for each target directory, whatever its
-# features: the probe's could end up in the Worker's build.
-export CARGO_TARGET_DIR="$PWD/target/probe-build"
-
-rm -rf $out $stamp
-worker-build --release --out-dir $out --features probe
+rm -f $stamp
+tools/build.sh probe $out
 mv $stamp.new $stamp

@@ -1,12 +1,34 @@
 #!/usr/bin/env bash
-# Builds the Worker into build/: index.js and its wasm.
+# Builds a Worker: index.js and its wasm.
+# usage: tools/build.sh [FEATURE [DIRECTORY]]     `edge` into build/ unless said otherwise
 source "$(dirname "$0")/common.sh"
 
-# worker-build would look for these in its cache, then download them.
-export WASM_BINDGEN_BIN="$PWD/.tools/bin/wasm-bindgen"
-export WASM_OPT_BIN="$PWD/node_modules/.bin/wasm-opt"
-export ESBUILD_BIN="$PWD/node_modules/.bin/esbuild"
+feature=${1:-edge}
+out=${2:-build}
+# Of its own for each feature, because Cargo keeps one edgeward.wasm for each target directory:
+# one Worker could end up in the other's build.
+target=target/worker-$feature
+made=$target/bindings
 
 # A build that fails leaves nothing behind that could be taken for its result.
-rm -rf build
-worker-build --release --features edge
+rm -rf "$out" "$made"
+
+# The feature of the `worker` crate for futures that its own bundler asks for, too.
+WASM_BINDGEN_USE_JS_SYS=1 cargo build --release --lib --target wasm32-unknown-unknown \
+    --features "$feature" --target-dir "$target"
+
+# The two flags let the instance start again after a panic, as `worker` asks for it.
+wasm-bindgen $target/wasm32-unknown-unknown/release/edgeward.wasm --out-dir $made --out-name index \
+    --target module --no-typescript --experimental-reset-state-function --force-enable-abort-handler
+
+# Features by name: with --all-features, binaryen writes what the runtime does not read yet.
+mkdir -p "$out"
+wasm-opt -O3 --enable-mutable-globals --enable-sign-ext --enable-nontrapping-float-to-int \
+    --enable-bulk-memory --enable-multivalue --enable-reference-types --enable-exception-handling \
+    $made/index_bg.wasm -o "$out/index_bg.wasm"
+
+cp src/edge/entry.js $made/
+esbuild $made/entry.js --bundle --format=esm --minify --log-level=warning \
+    --external:./index_bg.wasm --external:cloudflare:\* --outfile="$out/index.js"
+# The runtime takes wasm from a plain import.
+sed -i 's/import source /import /' "$out/index.js"

@@ -4,8 +4,6 @@
 # With everything in place it takes a fraction of a second and needs no network.
 source "$(dirname "$0")/common.sh"
 
-# The bundler of the `worker` crate: keep its version with that of `worker` in Cargo.toml.
-WORKER_BUILD=0.8.7
 CARGO_DENY=0.20.2
 # The generated bindings and the crate must be of one version; the lock file has it.
 WASM_BINDGEN=$(awk '/^name = "wasm-bindgen"$/ { getline; gsub(/"/, ""); print $3 }' Cargo.lock)
@@ -77,7 +75,6 @@ esac
 install_rust_target
 install_node_packages
 install_crate wasm-bindgen-cli "$WASM_BINDGEN"
-install_crate worker-build "$WORKER_BUILD" --locked
 if [ "$1" = test ]; then
     install_crate cargo-deny "$CARGO_DENY" --locked
     install_browser
