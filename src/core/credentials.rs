@@ -73,9 +73,31 @@ pub fn find<'a>(
 /// Whether a value has the form `b64token` of RFC 6750 section 2.1.
 fn is_token(text: &str) -> bool {
     let body = text.trim_end_matches('=');
+    // Eight at a time: every request has its token looked at, and in wasm a branch for each byte
+    // takes four times as long.
+    let (chunks, rest) = body.as_bytes().as_chunks::<8>();
     !body.is_empty()
-        && body.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte))
+        && chunks
+            .iter()
+            .all(|chunk| chunk.iter().fold(true, |so_far, byte| so_far & is_token_byte(*byte)))
+        && rest.iter().all(|byte| is_token_byte(*byte))
 }
+
+fn is_token_byte(byte: u8) -> bool {
+    TOKEN_BYTES.get(usize::from(byte)).is_some_and(|is_one| *is_one)
+}
+
+#[allow(clippy::indexing_slicing, reason = "checked when it is compiled")]
+static TOKEN_BYTES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128_u8 {
+        table[byte as usize] =
+            byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
+        byte += 1;
+    }
+    table
+};
 
 /// What follows the scheme `Bearer`, whose case does not matter (RFC 9110 section 11.1), in an
 /// `Authorization` value.
@@ -107,10 +129,10 @@ fn header<'a>(head: &RequestHead<'a>, name: &str) -> Result<Option<&'a str>, Cre
 }
 
 fn one_token(text: &str) -> Result<&str, CredentialsFault> {
-    if text.contains(',') {
-        Err(CredentialsFault::Several)
-    } else if is_token(text) {
+    if is_token(text) {
         Ok(text)
+    } else if text.contains(',') {
+        Err(CredentialsFault::Several)
     } else {
         Err(CredentialsFault::Malformed)
     }
