@@ -10,6 +10,7 @@
 mod boot;
 mod crypto;
 mod glue;
+mod head;
 mod log;
 #[cfg(feature = "probe")]
 pub mod probe;
@@ -22,7 +23,6 @@ use web_sys::Request;
 use worker as _;
 
 use crate::core::denial::{Denial, Reason};
-use crate::core::request::RequestHead;
 use crate::gate::Decision;
 use boot::{Isolate, State};
 
@@ -30,31 +30,31 @@ use boot::{Isolate, State};
 #[must_use]
 pub fn serve(request: &Request, env: &JsValue) -> JsValue {
     let isolate = Isolate::of(env);
-    let packed = glue::pack_head(request);
-    let head = RequestHead::unpack(&packed);
-    let now = now();
-    let answer = match &isolate.state {
-        State::Misconfigured(gate) => gate.answer(&head),
-        State::Ready(gate) => match gate.decide(&head, now) {
-            Ok(Decision::Forward(permit)) => return proxy::forward(isolate, request, &permit),
-            Ok(Decision::Answer(response)) => Ok(response),
-            Err(denial) => Err(denial),
-        },
-    };
-    match answer {
-        Ok(response) => respond::send(&response, head.method),
-        Err(denial) => respond::deny(isolate, &head, &denial, now, None),
-    }
+    isolate.with_head(request, |head| {
+        let now = now();
+        let answer = match &isolate.state {
+            State::Misconfigured(gate) => gate.answer(head),
+            State::Ready(gate) => match gate.decide(head, now) {
+                Ok(Decision::Forward(permit)) => return proxy::forward(isolate, request, &permit),
+                Ok(Decision::Answer(response)) => Ok(response),
+                Err(denial) => Err(denial),
+            },
+        };
+        match answer {
+            Ok(response) => respond::send(&response, head.method),
+            Err(denial) => respond::deny(isolate, head, &denial, now, None),
+        }
+    })
 }
 
 /// Makes the response for an origin that failed, as the glue asks for it.
 fn origin_failed(request: &Request, message: &str) -> JsValue {
     let Some(isolate) = Isolate::booted() else { return JsValue::UNDEFINED };
-    let packed = glue::pack_head(request);
-    let head = RequestHead::unpack(&packed);
-    let detail = (!message.is_empty()).then_some(message);
-    let denial = Denial::new(Reason::of_origin_failure(message));
-    respond::deny(isolate, &head, &denial, now(), detail)
+    isolate.with_head(request, |head| {
+        let detail = (!message.is_empty()).then_some(message);
+        let denial = Denial::new(Reason::of_origin_failure(message));
+        respond::deny(isolate, head, &denial, now(), detail)
+    })
 }
 
 /// The time in seconds. It stands still while a request computes and moves on with its I/O.

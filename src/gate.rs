@@ -47,8 +47,8 @@ pub struct Gate<E: SignatureEngine> {
 #[derive(Debug)]
 pub struct Permit<'g> {
     destination: &'g Origin,
-    url: String,
-    edits: Edits,
+    url: Option<String>,
+    edits: String,
     body: Body,
 }
 
@@ -77,15 +77,16 @@ impl Permit<'_> {
         self.destination
     }
 
-    /// The URL to request there. Its path is the one that was evaluated.
+    /// The URL to request there, if it is not the one that the client asked for. Its path is the one
+    /// that was evaluated.
     #[must_use]
-    pub fn url(&self) -> &str {
-        &self.url
+    pub fn url(&self) -> Option<&str> {
+        self.url.as_deref()
     }
 
-    /// What changes in the headers.
+    /// What changes in the headers, as [`Edits::into_text`] writes it.
     #[must_use]
-    pub const fn edits(&self) -> &Edits {
+    pub fn edits(&self) -> &str {
         &self.edits
     }
 
@@ -251,8 +252,7 @@ impl<E: SignatureEngine> Gate<E> {
                 edits.set(ASSERTION_HEADER, &assertion.text);
             }
         }
-        let url = self.url(head, path, query.as_deref());
-        Permit { destination: &self.settings.origin, url, edits, body: Body::Stream }
+        self.permit_with(head, path, query, edits, Body::Stream)
     }
 
     /// A preflight asks whether a request would be allowed; browsers send no credentials with it
@@ -261,9 +261,12 @@ impl<E: SignatureEngine> Gate<E> {
         let mut edits = self.first_edits(head);
         let mut query = head.query.map(Cow::Borrowed);
         for source in &self.settings.sources {
-            strip(source, head, &mut edits, &mut query);
+            match source {
+                // All cookies go, not only the one with the token.
+                Source::Authorization | Source::Cookie(_) => {}
+                Source::Header(_) | Source::Query(_) => strip(source, head, &mut edits, &mut query),
+            }
         }
-        // Last, because taking a token out of the cookies keeps the others.
         for name in [
             "authorization",
             "cookie",
@@ -274,8 +277,7 @@ impl<E: SignatureEngine> Gate<E> {
         ] {
             edits.remove(name);
         }
-        let url = self.url(head, path, query.as_deref());
-        Permit { destination: &self.settings.origin, url, edits, body: Body::Drop }
+        self.permit_with(head, path, query, edits, Body::Drop)
     }
 
     /// What every forwarded request begins with: the client's claims about itself go, and the
@@ -290,18 +292,26 @@ impl<E: SignatureEngine> Gate<E> {
         edits
     }
 
-    fn url(&self, head: &RequestHead<'_>, path: &RequestPath<'_>, query: Option<&str>) -> String {
+    fn permit_with(
+        &self,
+        head: &RequestHead<'_>,
+        path: &RequestPath<'_>,
+        query: Option<Cow<'_, str>>,
+        edits: Edits,
+        body: Body,
+    ) -> Permit<'_> {
         let path = path.literal();
-        let mut url = match &self.settings.origin {
-            Origin::Url(origin) => format!("{origin}{path}"),
-            // A service sees the host that the client asked for, as if it were asked directly.
-            Origin::Service(_) => format!("{}://{}{path}", head.scheme, head.authority),
+        let base = match &self.settings.origin {
+            Origin::Url(origin) => Some(Cow::Borrowed(origin.as_str())),
+            // A service sees the URL that the client asked for, as if it were asked directly.
+            Origin::Service(_) if path == head.path && query.as_deref() == head.query => None,
+            Origin::Service(_) => Some(format!("{}://{}", head.scheme, head.authority).into()),
         };
-        if let Some(query) = query {
-            url.push('?');
-            url.push_str(query);
-        }
-        url
+        let url = base.map(|base| match query {
+            Some(query) => format!("{base}{path}?{query}"),
+            None => format!("{base}{path}"),
+        });
+        Permit { destination: &self.settings.origin, url, edits: edits.into_text(), body }
     }
 }
 

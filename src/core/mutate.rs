@@ -118,7 +118,7 @@ impl HeaderMap {
         if faults.is_empty() { Ok(map) } else { Err(faults) }
     }
 
-    /// The mapped claims as `=NAME`, line feed, value, line feed; absent claims have no line.
+    /// The mapped claims as name, line feed, value, line feed; absent claims have no line.
     #[must_use]
     pub fn lines(&self, claims: &Map<String, Value>) -> String {
         let mut lines = String::new();
@@ -192,7 +192,6 @@ pub fn is_field_name(text: &str) -> bool {
 }
 
 fn push_line(lines: &mut String, name: &str, suffix: &str, value: &str) {
-    lines.push('=');
     lines.push_str(name);
     lines.push_str(suffix);
     lines.push('\n');
@@ -220,16 +219,23 @@ fn folds_to_prefix(name: &str, folded: &str) -> bool {
     name.get(..folded.len()).is_some_and(|start| folds_to(start, folded))
 }
 
-/// The edits that turn a request into the one that the origin gets: lines as the platform's side
-/// applies them in order, `-name` to remove and `=name`, line feed, value to set.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Edits(String);
+/// The edits that turn a request into the one that the origin gets: some headers are removed, then
+/// some are set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edits {
+    /// Names, each with a line feed.
+    removed: String,
+    /// Names and values, each with a line feed.
+    set: String,
+}
 
 impl Edits {
     /// Starts with the removal of every inbound header that is not the client's to set.
     #[must_use]
     pub fn sanitize(head: &RequestHead<'_>, own: &HeaderMap) -> Self {
-        let mut edits = Self::default();
+        // Room for what a usual request gets, so that nothing is moved while it grows.
+        let mut edits =
+            Self { removed: String::with_capacity(64), set: String::with_capacity(1024) };
         for (name, value) in &head.headers {
             // The platform sends any request that keeps this header as a GET.
             let is_stray_upgrade = *name == "upgrade" && !head.is_websocket_upgrade();
@@ -249,27 +255,31 @@ impl Edits {
         edits
     }
 
-    /// Removes a header.
+    /// Removes a header that the client sent.
     pub fn remove(&mut self, name: &str) {
-        self.0.push('-');
-        self.0.push_str(name);
-        self.0.push('\n');
+        self.removed.push_str(name);
+        self.removed.push('\n');
     }
 
-    /// Sets a header to a value that is a legal field value.
+    /// Sets a header, whether or not it is also removed, to a value that is a legal field value.
     pub fn set(&mut self, name: &str, value: &str) {
-        push_line(&mut self.0, name, "", value);
+        push_line(&mut self.set, name, "", value);
     }
 
-    /// Adds lines that [`HeaderMap::lines`] made.
+    /// Sets the headers that [`HeaderMap::lines`] made.
     pub fn extend(&mut self, lines: &str) {
-        self.0.push_str(lines);
+        self.set.push_str(lines);
     }
 
-    /// The edits as text, for the platform's side.
+    /// The edits as text, for the platform's side: the names to remove, an empty line, the names
+    /// and values to set, each on a line of its own.
     #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
+    pub fn into_text(self) -> String {
+        let Self { removed: mut text, set } = self;
+        text.reserve_exact(1 + set.len());
+        text.push('\n');
+        text.push_str(&set);
+        text
     }
 }
 
@@ -295,7 +305,7 @@ mod tests {
         let mut head = RequestHead::unpack("");
         head.method = method;
         head.headers = headers.to_vec();
-        Edits::sanitize(&head, own).as_str().to_owned()
+        Edits::sanitize(&head, own).into_text()
     }
 
     fn lines(claim: &'static str, value: &Value) -> String {
@@ -306,21 +316,21 @@ mod tests {
     #[test]
     fn each_type_of_claim_has_its_form() {
         for (claim, value, expected) in [
-            ("c", json!("plain text"), "=X-Id\nplain text\n"),
-            ("c", json!(""), "=X-Id\n\n"),
-            ("c", json!(42), "=X-Id\n42\n"),
-            ("c", json!(1.5), "=X-Id\n1.5\n"),
-            ("c", json!(true), "=X-Id\ntrue\n"),
+            ("c", json!("plain text"), "X-Id\nplain text\n"),
+            ("c", json!(""), "X-Id\n\n"),
+            ("c", json!(42), "X-Id\n42\n"),
+            ("c", json!(1.5), "X-Id\n1.5\n"),
+            ("c", json!(true), "X-Id\ntrue\n"),
             ("c", json!(null), ""),
             ("c", json!([]), ""),
-            ("c", json!(["a", "b"]), "=X-Id\na,b\n"),
-            ("c", json!(["a b", "c"]), "=X-Id\na b,c\n"),
-            ("scope", json!(["a", "b"]), "=X-Id\na b\n"),
-            ("scp", json!(["a", "b"]), "=X-Id\na b\n"),
-            ("scope", json!("a b"), "=X-Id\na b\n"),
-            ("c", json!({ "a": 1 }), "=X-Id\neyJhIjoxfQ\n"),
-            ("c", json!([["a"]]), "=X-Id\nW1siYSJdXQ\n"),
-            ("c", json!([1]), "=X-Id\nWzFd\n"),
+            ("c", json!(["a", "b"]), "X-Id\na,b\n"),
+            ("c", json!(["a b", "c"]), "X-Id\na b,c\n"),
+            ("scope", json!(["a", "b"]), "X-Id\na b\n"),
+            ("scp", json!(["a", "b"]), "X-Id\na b\n"),
+            ("scope", json!("a b"), "X-Id\na b\n"),
+            ("c", json!({ "a": 1 }), "X-Id\neyJhIjoxfQ\n"),
+            ("c", json!([["a"]]), "X-Id\nW1siYSJdXQ\n"),
+            ("c", json!([1]), "X-Id\nWzFd\n"),
         ] {
             assert_eq!(lines(claim, &value), expected, "{claim} {value}");
         }
@@ -339,7 +349,7 @@ mod tests {
             ("c", json!(["ü"]), r#"["ü"]"#),
             ("scope", json!(["a b", "c"]), r#"["a b","c"]"#),
         ] {
-            let expected = format!("=X-Id-B64\n{}\n", URL_SAFE_NO_PAD.encode(decoded));
+            let expected = format!("X-Id-B64\n{}\n", URL_SAFE_NO_PAD.encode(decoded));
             assert_eq!(lines(claim, &value), expected, "{claim} {value}");
         }
     }
@@ -373,7 +383,7 @@ mod tests {
             "x-original-method",
             "x-http-method-override",
         ] {
-            assert_eq!(sanitized("GET", &[(name, "v")], &own), format!("-{name}\n"), "{name}");
+            assert_eq!(sanitized("GET", &[(name, "v")], &own), format!("{name}\n\n"), "{name}");
         }
         for name in [
             "x-user",
@@ -384,7 +394,7 @@ mod tests {
             "x-authority",
             "cf-connecting-ip",
         ] {
-            assert_eq!(sanitized("GET", &[(name, "v")], &own), "", "{name}");
+            assert_eq!(sanitized("GET", &[(name, "v")], &own), "\n", "{name}");
         }
     }
 
@@ -392,13 +402,13 @@ mod tests {
     fn connection_options_are_removed_before_ours_are_set() {
         let own = map(&[("X-User-Id", "sub")]);
         let headers = [("connection", "close, X-User-Id,, upgrade, a b")];
-        assert_eq!(sanitized("GET", &headers, &own), "-connection\n-close\n-X-User-Id\n");
+        assert_eq!(sanitized("GET", &headers, &own), "connection\nclose\nX-User-Id\n\n");
     }
 
     #[test]
     fn only_a_get_upgrades_and_only_to_a_websocket() {
         let own = HeaderMap::default();
-        assert_eq!(sanitized("GET", &[("upgrade", "WebSocket")], &own), "");
+        assert_eq!(sanitized("GET", &[("upgrade", "WebSocket")], &own), "\n");
         for (method, value) in [
             ("OPTIONS", "websocket"),
             ("POST", "websocket"),
@@ -409,7 +419,7 @@ mod tests {
             ("GET", ""),
         ] {
             let edits = sanitized(method, &[("upgrade", value)], &own);
-            assert_eq!(edits, "-upgrade\n", "{method} {value}");
+            assert_eq!(edits, "upgrade\n\n", "{method} {value}");
         }
     }
 

@@ -10,9 +10,11 @@ use wasm_bindgen::prelude::Closure;
 use web_sys::Request;
 
 use super::crypto::RuntimeCrypto;
+use super::head::PackedHead;
 use super::{glue, log};
 use crate::core::config::{Origin, TABLE};
 use crate::core::problem::Problem;
+use crate::core::request::RequestHead;
 use crate::gate::{Gate, Misconfigured};
 
 /// What an isolate knows.
@@ -21,6 +23,8 @@ pub(super) struct Isolate {
     /// The service binding of the origin, or `undefined`.
     pub(super) service: JsValue,
     failure_ids: FailureIds,
+    /// Memory for the head of a request, used again by the next one.
+    head: Cell<Vec<u8>>,
     _on_origin_failure: Closure<dyn Fn(Request, String) -> JsValue>,
 }
 
@@ -53,6 +57,18 @@ impl Isolate {
         self.failure_ids.next()
     }
 
+    /// Reads the head of a request for as long as `f` looks at it.
+    pub(super) fn with_head<T>(
+        &self,
+        request: &Request,
+        f: impl FnOnce(&RequestHead<'_>) -> T,
+    ) -> T {
+        let packed = PackedHead::read(request, self.head.take());
+        let result = f(&RequestHead::unpack(packed.as_str()));
+        self.head.set(packed.into_buffer());
+        result
+    }
+
     fn boot(env: &JsValue) -> Self {
         let secret = |name: &str| glue::binding_text(env, name);
         let (state, service) = match Self::gate(env, &secret) {
@@ -71,7 +87,13 @@ impl Isolate {
                 super::origin_failed(&request, &message)
             });
         glue::on_origin_failure(&handler);
-        Self { state, service, failure_ids: FailureIds::new(), _on_origin_failure: handler }
+        Self {
+            state,
+            service,
+            failure_ids: FailureIds::new(),
+            head: Cell::default(),
+            _on_origin_failure: handler,
+        }
     }
 
     fn gate(

@@ -1,13 +1,20 @@
 // The platform's side of the boundary. Each function crosses once, with text and bytes alone:
 // every further crossing costs about as much as what it would carry.
 
-/** Method, URL, then names and values of the headers, separated by line feeds. */
-export function packHead(request) {
-  let packed = request.method + "\n" + request.url;
-  for (const [name, value] of request.headers) {
-    packed += "\n" + name + "\n" + value;
-  }
-  return packed;
+const encoder = new TextEncoder();
+
+/**
+ * Writes the head of a request into `buffer`, as UTF-8: method, URL, then names and values of the
+ * headers, separated by line feeds. Returns the number of bytes, or, where the buffer is too small,
+ * the number that would be enough, negative.
+ */
+export function packHead(request, buffer) {
+  let head = request.method + "\n" + request.url;
+  request.headers.forEach((value, name) => {
+    head += "\n" + name + "\n" + value;
+  });
+  const { read, written } = encoder.encodeInto(head, buffer);
+  return read === head.length ? written : -3 * head.length;
 }
 
 /** The text of a binding; a table, as wrangler makes it of `[vars.NAME]`, becomes JSON. */
@@ -31,28 +38,30 @@ export function onOriginFailure(handler) {
 }
 
 /**
- * Sends the request on and returns the origin's own response, untouched. `edits` are lines:
- * `-name` removes, `=name` with the next line as value sets.
+ * Sends the request on, to `url` if that is not its own, and returns the origin's own response,
+ * untouched. `edits` are lines: names of headers to remove, an empty line, names and values to set.
  */
 export function forward(service, request, url, edits, keepBody) {
   let outgoing;
   try {
     outgoing = keepBody
-      ? new Request(url, request)
-      : new Request(url, { method: request.method, headers: request.headers, redirect: "manual" });
+      ? new Request(url ?? request, request)
+      : new Request(url ?? request.url, {
+          method: request.method,
+          headers: request.headers,
+          redirect: "manual",
+        });
     const headers = outgoing.headers;
     const lines = edits.split("\n");
-    for (let at = 0; at < lines.length - 1; at++) {
-      const name = lines[at].slice(1);
-      if (lines[at].startsWith("-")) headers.delete(name);
-      else headers.set(name, lines[++at]);
-    }
+    let at = 0;
+    for (; lines[at] !== ""; at++) headers.delete(lines[at]);
+    for (at++; at + 1 < lines.length; at += 2) headers.set(lines[at], lines[at + 1]);
   } catch {
     // The message would repeat the URL, with a token that may be in its query.
     return originFailed(request, "");
   }
   const answer = service === undefined ? fetch(outgoing) : service.fetch(outgoing);
-  return answer.catch((error) => originFailed(request, String(error)));
+  return answer.then(undefined, (error) => originFailed(request, String(error)));
 }
 
 /** A response that is all text; `headers` are names and values, separated by line feeds. */

@@ -6,9 +6,10 @@ use web_sys::Request;
 
 #[wasm_bindgen(module = "/src/edge/glue.js")]
 extern "C" {
-    /// Method, URL, then names and values of the headers, separated by line feeds.
+    /// Method, URL, then names and values of the headers, separated by line feeds: how many bytes
+    /// were written, or, negative, how many would be enough.
     #[wasm_bindgen(js_name = packHead)]
-    pub(super) fn pack_head(request: &Request) -> String;
+    pub(super) fn pack_head(request: &Request, buffer: &mut [u8]) -> i32;
 
     /// The text of a binding; a table becomes JSON.
     #[wasm_bindgen(js_name = bindingText)]
@@ -27,7 +28,7 @@ extern "C" {
     pub(super) fn forward(
         service: &JsValue,
         request: &Request,
-        url: &str,
+        url: Option<&str>,
         edits: &str,
         keep_body: bool,
     ) -> JsValue;

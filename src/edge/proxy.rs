@@ -11,5 +11,5 @@ use crate::gate::{Body, Permit};
 /// object. That includes an upgrade to a WebSocket, which the runtime then pumps by itself.
 pub(super) fn forward(isolate: &Isolate, request: &Request, permit: &Permit<'_>) -> JsValue {
     let keep_body = permit.body() == Body::Stream;
-    glue::forward(&isolate.service, request, permit.url(), permit.edits().as_str(), keep_body)
+    glue::forward(&isolate.service, request, permit.url(), permit.edits(), keep_body)
 }

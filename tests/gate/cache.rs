@@ -12,7 +12,7 @@ fn header() -> Value {
 
 fn assertion(outcome: &Outcome) -> Option<String> {
     let Outcome::Permitted(_, edits) = outcome else { panic!("denied: {outcome:?}") };
-    let (_, rest) = edits.split_once("=x-auth-assertion\n")?;
+    let (_, rest) = edits.split_once("x-auth-assertion\n")?;
     rest.lines().next().map(str::to_owned)
 }
 

@@ -95,8 +95,8 @@ pub fn claims_with(members: Value) -> Value {
 /// What the gate made of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// URL and edits.
-    Permitted(String, String),
+    /// URL, if it is another one than the client's, and edits.
+    Permitted(Option<String>, String),
     /// Status of what the gate itself answered.
     Answered(u16),
     Denied(Reason),
@@ -107,7 +107,7 @@ pub fn send_at(gate: &Gate<NativeCrypto>, packed: &str, now: i64) -> Outcome {
     let head = RequestHead::unpack(packed);
     match gate.decide(&head, now) {
         Ok(Decision::Forward(permit)) => {
-            Outcome::Permitted(permit.url().to_owned(), permit.edits().as_str().to_owned())
+            Outcome::Permitted(permit.url().map(str::to_owned), permit.edits().to_owned())
         }
         Ok(Decision::Answer(response)) => Outcome::Answered(response.status),
         Err(denial) => Outcome::Denied(denial.reason),
