@@ -25,7 +25,8 @@ fn the_deployed_configuration_builds_the_worker_alone() {
     let lines = read("wrangler.toml");
     assert!(lines.contains("main = \"build/index.js\"") && !lines.contains("probe"));
     let build = read("tools/build.sh");
-    assert!(build.contains("--features edge") && !build.contains("probe"));
+    assert!(build.contains("feature=${1:-edge}\n") && !build.contains("probe"));
+    assert!(read("Makefile").contains("\t@tools/build.sh\n"));
 }
 
 fn contains(directory: &Path, sign: &str) -> bool {
