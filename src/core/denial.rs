@@ -3,7 +3,9 @@
 //! In scope: the closed lists of codes and reasons, and the response (RFC 6750, RFC 9457). Out of
 //! scope: sending it.
 
-use serde_json::{Map, Value, json};
+use std::borrow::Cow;
+
+use serde::Serialize;
 
 /// What the client is told. The names are part of the interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -123,7 +125,7 @@ pub struct TextResponse {
     /// HTTP status.
     pub status: u16,
     /// Header names and values.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(&'static str, Cow<'static, str>)>,
     /// The body.
     pub body: String,
 }
@@ -326,32 +328,32 @@ impl Denial {
     pub fn response(&self, to: Recipient<'_>) -> TextResponse {
         let code = self.reason.code();
         let mut headers = vec![
-            ("content-type", "application/problem+json".to_owned()),
-            ("cache-control", "no-store".to_owned()),
+            ("content-type", Cow::Borrowed("application/problem+json")),
+            ("cache-control", "no-store".into()),
         ];
         if let Some(challenge) = code.challenge(to.realm, &self.scope) {
-            headers.push(("www-authenticate", challenge));
+            headers.push(("www-authenticate", challenge.into()));
         }
         if code == Code::MethodNotAllowed {
             // RFC 9110 section 15.5.6 asks for a list; these two are allowed wherever this is said.
-            headers.push(("allow", "GET, HEAD".to_owned()));
+            headers.push(("allow", "GET, HEAD".into()));
         }
         if let Some(origin) = to.allowed_origin {
             headers.extend([
-                ("access-control-allow-origin", origin.to_owned()),
-                ("access-control-allow-credentials", "true".to_owned()),
-                ("access-control-expose-headers", "WWW-Authenticate, Retry-After".to_owned()),
-                ("vary", "Origin".to_owned()),
+                ("access-control-allow-origin", origin.to_owned().into()),
+                ("access-control-allow-credentials", "true".into()),
+                ("access-control-expose-headers", "WWW-Authenticate, Retry-After".into()),
+                ("vary", "Origin".into()),
             ]);
         }
-        let body = json!({
-            "type": format!("urn:edgeward:problem:{}", code.name()),
-            "title": code.title(),
-            "status": code.status(),
-            "code": code.name(),
-            "failure_id": to.failure_id,
-        });
-        TextResponse { status: code.status(), headers, body: body.to_string() }
+        let body = ProblemDetails {
+            code: code.name(),
+            failure_id: to.failure_id,
+            status: code.status(),
+            title: code.title(),
+            problem_type: &format!("urn:edgeward:problem:{}", code.name()),
+        };
+        TextResponse { status: code.status(), headers, body: json(&body) }
     }
 
     /// The line for the operator, as one JSON object: everything but secrets, tokens, claims and
@@ -359,27 +361,55 @@ impl Denial {
     #[must_use]
     pub fn log_line(&self, about: &LogContext<'_>) -> String {
         let code = self.reason.code();
-        let mut line = Map::new();
-        let mut put = |name: &str, value: Value| line.insert(name.to_owned(), value);
-        put("event", "denial".into());
-        put("time", about.now.into());
-        put("failure_id", about.failure_id.into());
-        put("status", code.status().into());
-        put("code", code.name().into());
-        put("reason", self.reason.name().into());
-        put("method", cut(about.method).into());
-        put("path", cut(about.path).into());
-        if let Some(provider) = about.provider {
-            put("provider", provider.into());
-        }
-        if let Some(rule) = self.rule {
-            put("rule", rule.into());
-        }
-        if let Some(detail) = about.detail {
-            put("detail", cut(detail).into());
-        }
-        Value::Object(line).to_string()
+        json(&LogLine {
+            code: code.name(),
+            detail: about.detail.map(cut),
+            event: "denial",
+            failure_id: about.failure_id,
+            method: cut(about.method),
+            path: cut(about.path),
+            provider: about.provider,
+            reason: self.reason.name(),
+            rule: self.rule,
+            status: code.status(),
+            time: about.now,
+        })
     }
+}
+
+/// The members of a problem (RFC 9457 section 3), and two of ours.
+#[derive(Serialize)]
+struct ProblemDetails<'a> {
+    code: &'static str,
+    failure_id: &'a str,
+    status: u16,
+    title: &'static str,
+    #[serde(rename = "type")]
+    problem_type: &'a str,
+}
+
+/// The members of a log line.
+#[derive(Serialize)]
+struct LogLine<'a> {
+    code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
+    event: &'static str,
+    failure_id: &'a str,
+    method: &'a str,
+    path: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider: Option<&'a str>,
+    reason: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<usize>,
+    status: u16,
+    time: i64,
+}
+
+/// Texts and numbers alone, so that nothing can fail.
+fn json(members: &impl Serialize) -> String {
+    serde_json::to_string(members).unwrap_or_default()
 }
 
 /// What a log line says besides the denial.
@@ -431,7 +461,7 @@ mod tests {
         let response = denial.response(TO);
         let mut found =
             response.headers.into_iter().filter(|(name, _)| *name == "www-authenticate");
-        found.next().map(|(_, value)| value)
+        found.next().map(|(_, value)| value.into_owned())
     }
 
     #[test]
@@ -545,11 +575,11 @@ mod tests {
         assert_eq!(
             response.headers,
             vec![
-                ("content-type", "application/problem+json".to_owned()),
-                ("cache-control", "no-store".to_owned()),
+                ("content-type", "application/problem+json".into()),
+                ("cache-control", "no-store".into()),
                 (
                     "www-authenticate",
-                    r#"Bearer realm="https://a.example", error="invalid_token""#.to_owned()
+                    r#"Bearer realm="https://a.example", error="invalid_token""#.into()
                 ),
             ]
         );

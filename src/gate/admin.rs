@@ -125,7 +125,7 @@ impl<E: SignatureEngine> Gate<E> {
         };
         let mut response = json_response(200, &set);
         // Origins may keep the set for as long as they keep most remote key sets.
-        response.headers.push(("cache-control", "public, max-age=300".to_owned()));
+        response.headers.push(("cache-control", "public, max-age=300".into()));
         response
     }
 
@@ -216,14 +216,14 @@ fn health(
         body.insert("status".to_owned(), status.into());
     }
     let mut response = json_response(http_status, &body);
-    response.headers.push(("cache-control", "no-store".to_owned()));
+    response.headers.push(("cache-control", "no-store".into()));
     Ok(response)
 }
 
 fn json_response(status: u16, body: &Value) -> TextResponse {
     TextResponse {
         status,
-        headers: vec![("content-type", "application/json".to_owned())],
+        headers: vec![("content-type", "application/json".into())],
         body: body.to_string(),
     }
 }
