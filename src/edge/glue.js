@@ -42,26 +42,32 @@ export function onOriginFailure(handler) {
  * untouched. `edits` are lines: names of headers to remove, an empty line, names and values to set.
  */
 export function forward(service, request, url, edits, keepBody) {
-  let outgoing;
+  let target = url ?? request.url;
+  let init;
   try {
-    outgoing = keepBody
-      ? new Request(url ?? request, request)
-      : new Request(url ?? request.url, {
-          method: request.method,
-          headers: request.headers,
-          redirect: "manual",
-        });
-    const headers = outgoing.headers;
-    const lines = edits.split("\n");
-    let at = 0;
-    for (; lines[at] !== ""; at++) headers.delete(lines[at]);
-    for (at++; at + 1 < lines.length; at += 2) headers.set(lines[at], lines[at + 1]);
+    if (keepBody && request.body !== null) {
+      // The only form that keeps a body with every method, and its length.
+      target = new Request(target, request);
+      edit(target.headers, edits);
+    } else {
+      // Without an object for the outgoing request, which nothing here would look at.
+      const headers = new Headers(request.headers);
+      edit(headers, edits);
+      init = { method: request.method, headers, redirect: "manual" };
+    }
   } catch {
     // The message would repeat the URL, with a token that may be in its query.
     return originFailed(request, "");
   }
-  const answer = service === undefined ? fetch(outgoing) : service.fetch(outgoing);
+  const answer = service === undefined ? fetch(target, init) : service.fetch(target, init);
   return answer.then(undefined, (error) => originFailed(request, String(error)));
+}
+
+function edit(headers, edits) {
+  const lines = edits.split("\n");
+  let at = 0;
+  for (; lines[at] !== ""; at++) headers.delete(lines[at]);
+  for (at++; at + 1 < lines.length; at += 2) headers.set(lines[at], lines[at + 1]);
 }
 
 /** A response that is all text; `headers` are names and values, separated by line feeds. */
