@@ -1,11 +1,11 @@
-//! One workerd process with one built Worker.
+//! One workerd process with one Worker.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -13,36 +13,81 @@ use tempfile::TempDir;
 
 /// How long workerd may take until it listens.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// The name of workerd's configuration in its directory.
+const CONFIG: &str = "config.capnp";
+
+/// A Worker and its configuration on disk, ready to be served.
+pub struct Files(TempDir);
 
 /// A running workerd; it ends with this value.
 pub struct Workerd {
     /// Where it listens, with HTTP.
     pub address: SocketAddr,
     child: Child,
-    printed: Arc<Mutex<Vec<String>>>,
-    _directory: TempDir,
+    printed: Arc<Printed>,
+    _files: Files,
+}
+
+/// The lines of a process, and who waits for one.
+#[derive(Default)]
+struct Printed {
+    lines: Mutex<Vec<String>>,
+    grown: Condvar,
+}
+
+impl Files {
+    /// Of these modules, of which the first is the main one. `services` and `bindings` are further
+    /// elements of the lists of these names in workerd's configuration, in Cap'n Proto text.
+    ///
+    /// # Panics
+    ///
+    /// When a module is missing.
+    pub fn new(modules: &[PathBuf], services: &str, bindings: &str) -> Self {
+        let directory = TempDir::new().expect("a temporary directory");
+        let mut list = String::new();
+        for module in modules {
+            let name = module.file_name().and_then(|name| name.to_str()).expect("a file");
+            fs::copy(module, directory.path().join(name))
+                .unwrap_or_else(|error| panic!("{}: {error}", module.display()));
+            let is_wasm = module.extension().is_some_and(|extension| extension == "wasm");
+            let kind = if is_wasm { "wasm" } else { "esModule" };
+            list += &format!("(name = \"{name}\", {kind} = embed \"{name}\"),\n");
+        }
+        let config = capnp(&list, services, bindings);
+        fs::write(directory.path().join(CONFIG), config).expect("the configuration is written");
+        Self(directory)
+    }
+
+    /// Of a Worker as `worker-build` leaves it in a directory.
+    pub fn built(build: &Path, services: &str, bindings: &str) -> Self {
+        let modules = ["index.js", "index_bg.wasm"].map(|module| build.join(module));
+        Self::new(&modules, services, bindings)
+    }
 }
 
 impl Workerd {
     /// Starts the Worker whose `index.js` and wasm are in `build`, and waits until it listens.
-    /// `services` and `bindings` are further elements of the lists of these names in workerd's
-    /// configuration, in Cap'n Proto text.
+    /// `services` and `bindings` are those of [`Files::new`].
     ///
     /// # Panics
     ///
     /// When the Worker is not built or workerd does not come up, with what it printed.
+    #[allow(dead_code, reason = "measurements serve their own files")]
     pub fn start(build: &Path, services: &str, bindings: &str) -> Self {
-        let directory = TempDir::new().expect("a temporary directory");
-        for module in ["index.js", "index_bg.wasm"] {
-            fs::copy(build.join(module), directory.path().join(module))
-                .unwrap_or_else(|error| panic!("{}: {error}", build.join(module).display()));
-        }
-        let config = directory.path().join("config.capnp");
-        fs::write(&config, capnp(services, bindings)).expect("the configuration is written");
+        let files = Files::built(build, services, bindings);
+        Self::serve(files, Command::new(binary()))
+    }
 
-        let mut child = Command::new(root().join("node_modules/.bin/workerd"))
+    /// Serves these files with `command`, which is [`binary`] or starts it, and waits until it
+    /// listens.
+    ///
+    /// # Panics
+    ///
+    /// When workerd does not come up, with what it printed.
+    pub fn serve(files: Files, mut command: Command) -> Self {
+        let mut child = command
             .arg("serve")
-            .arg(&config)
+            .arg(files.0.path().join(CONFIG))
             // The port is reported among the lines of the Worker.
             .arg("--control-fd=1")
             .stdin(Stdio::null())
@@ -53,30 +98,26 @@ impl Workerd {
         let printed = Arc::default();
         collect(child.stdout.take().expect("it is piped"), Arc::clone(&printed));
         collect(child.stderr.take().expect("it is piped"), Arc::clone(&printed));
-        let mut started = Self {
-            address: SocketAddr::from(([127, 0, 0, 1], 0)),
-            child,
-            printed,
-            _directory: directory,
-        };
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut started = Self { address, child, printed, _files: files };
         started.address.set_port(started.port());
         started
     }
 
     fn port(&self) -> u16 {
-        const PAUSE: Duration = Duration::from_millis(2);
-        for _ in 0..PATIENCE.as_millis() / PAUSE.as_millis() {
-            if let Some(port) = self.lines().iter().find_map(|line| port_of(line)) {
-                return port;
-            }
-            std::thread::sleep(PAUSE);
-        }
-        panic!("workerd does not listen:\n{}", self.lines().join("\n"));
+        let reported = |lines: &[String]| lines.iter().find_map(|line| port_of(line));
+        let lines = self.printed.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited =
+            self.printed.grown.wait_timeout_while(lines, PATIENCE, |it| reported(it).is_none());
+        let (lines, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let port = reported(&lines);
+        port.unwrap_or_else(|| panic!("workerd does not listen:\n{}", lines.join("\n")))
     }
 
     /// Every line that workerd and the Worker printed so far.
+    #[allow(dead_code, reason = "measurements do not read them")]
     pub fn lines(&self) -> Vec<String> {
-        self.printed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.printed.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Its process.
@@ -115,7 +156,7 @@ impl Drop for Workerd {
     }
 }
 
-fn capnp(services: &str, bindings: &str) -> String {
+fn capnp(modules: &str, services: &str, bindings: &str) -> String {
     format!(
         r#"using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
@@ -127,10 +168,7 @@ const config :Workerd.Config = (
   sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],
 );
 const worker :Workerd.Worker = (
-  modules = [
-    (name = "index.js", esModule = embed "index.js"),
-    (name = "index_bg.wasm", wasm = embed "index_bg.wasm"),
-  ],
+  modules = [{modules}],
   compatibilityDate = "{date}",
   globalOutbound = "network",
   bindings = [{bindings}],
@@ -154,12 +192,31 @@ fn port_of(line: &str) -> Option<u16> {
     u16::try_from(message["port"].as_u64().filter(|_| is_ours)?).ok()
 }
 
-fn collect(stream: impl Read + Send + 'static, printed: Arc<Mutex<Vec<String>>>) {
+fn collect(stream: impl Read + Send + 'static, printed: Arc<Printed>) {
     std::thread::spawn(move || {
         for line in BufReader::new(stream).lines().map_while(Result::ok) {
-            printed.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+            printed.lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+            printed.grown.notify_all();
         }
     });
+}
+
+/// A Cap'n Proto text literal.
+#[allow(dead_code, reason = "only those with bindings of their own quote")]
+pub fn quote(text: &str) -> String {
+    let escaped = text.chars().fold(String::new(), |escaped, character| match character {
+        '"' | '\\' => escaped + "\\" + &character.to_string(),
+        '\n' => escaped + "\\n",
+        '\r' => escaped + "\\r",
+        '\t' => escaped + "\\t",
+        _ => escaped + &character.to_string(),
+    });
+    format!("\"{escaped}\"")
+}
+
+/// The pinned workerd.
+pub fn binary() -> PathBuf {
+    root().join("node_modules/.bin/workerd")
 }
 
 /// The root of the repository.

@@ -5,7 +5,7 @@ use std::{fs, net::SocketAddr, path::PathBuf, time::Duration};
 use serde_json::{Value, json};
 
 use super::{Origin, PATIENCE, mint};
-use crate::workerd::{Workerd, root};
+use crate::workerd::{Workerd, quote, root};
 
 /// The admin token of every gate that has one.
 pub const ADMIN_TOKEN: &str = "admin-token-of-the-tests-0123456789abcdef";
@@ -203,16 +203,4 @@ impl Gate {
 
 fn build_directory() -> PathBuf {
     std::env::var_os("EDGEWARD_BUILD").map_or_else(|| root().join("build"), PathBuf::from)
-}
-
-/// A Cap'n Proto text literal.
-fn quote(text: &str) -> String {
-    let escaped = text.chars().fold(String::new(), |escaped, character| match character {
-        '"' | '\\' => escaped + "\\" + &character.to_string(),
-        '\n' => escaped + "\\n",
-        '\r' => escaped + "\\r",
-        '\t' => escaped + "\\t",
-        _ => escaped + &character.to_string(),
-    });
-    format!("\"{escaped}\"")
 }

@@ -169,9 +169,10 @@ pub fn random(length: usize) -> Vec<u8> {
 }
 
 impl Key {
-    /// A new secret of 64 bytes, enough for every hash.
+    /// A new secret of 64 characters, enough for every hash. It is text, so that it can also be
+    /// given to programs that take nothing else.
     pub fn hmac(kid: &'static str) -> Self {
-        Self { kid, secret: Secret::Hmac(random(64)) }
+        Self { kid, secret: Secret::Hmac(base64url(&random(48)).into_bytes()) }
     }
 
     /// A new RSA key of 2048 bits.
