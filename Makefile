@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help dev build test fmt lint clean
+.PHONY: help dev build test bench fmt lint clean
 
 SOURCES := $(shell find src -type f) Cargo.toml Cargo.lock package-lock.json tools/build.sh tools/install.sh
 
@@ -19,6 +19,9 @@ build/index.js: $(SOURCES)
 
 test: ## everything: format, lints, dependencies, and all tests (native, wasm, the built Worker)
 	@tools/test.sh
+
+bench: ## how fast the Worker is, next to others (minutes; tools/bench.sh says how to measure less)
+	@tools/bench.sh
 
 fmt: ## format the Rust sources
 	@cargo fmt

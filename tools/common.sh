@@ -1,8 +1,9 @@
 # Sourced by the other scripts: strict mode, the repository root, and the project's own tools first
-# on PATH. npm packages run in the pinned Node of node_modules, whatever the system has.
+# on PATH. npm packages run in the pinned Node of node_modules, whatever the system has. /usr/sbin is
+# where Debian has nginx, which is on the PATH of root alone.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-export PATH="$PWD/node_modules/.bin:$PWD/.tools/bin:$PATH"
+export PATH="$PWD/node_modules/.bin:$PWD/.tools/bin:$PATH:/usr/sbin"
 
 fail() {
     printf 'error: %s\n' "$@" >&2

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing, in the pinned versions, inside the repository (.tools, node_modules).
-# usage: tools/install.sh build | test        (test includes build)
+# usage: tools/install.sh build | test | bench        (test and bench include build)
 # With everything in place it takes a fraction of a second and needs no network.
 source "$(dirname "$0")/common.sh"
 
@@ -54,28 +54,34 @@ install_crate() {
     rm -rf .tools/target
 }
 
-install_browser() {
-    command -v chromedriver >/dev/null && return
+# Installs the Debian packages $2... unless the program $1 is there, or this machine cannot.
+install_packages() {
+    local program=$1
+    shift
+    command -v "$program" >/dev/null && return
     command -v apt-get >/dev/null || return 0
     local as_root="env DEBIAN_FRONTEND=noninteractive"
     if [ "$(id -u)" -ne 0 ]; then
         command -v sudo >/dev/null && sudo -n true 2>/dev/null || return 0
         as_root="sudo -n $as_root"
     fi
-    echo "installing chromium and chromium-driver"
-    $as_root apt-get update -qq && $as_root \
-        apt-get install -qq -y --no-install-recommends chromium chromium-driver >/dev/null ||
-        echo "chromium could not be installed" >&2
+    echo "installing $*"
+    $as_root apt-get update -qq && $as_root apt-get install -qq -y --no-install-recommends "$@" >/dev/null ||
+        echo "could not be installed: $*" >&2
 }
 
 case "${1:-}" in
-build | test) ;;
-*) fail "usage: tools/install.sh build | test" ;;
+build | test | bench) ;;
+*) fail "usage: tools/install.sh build | test | bench" ;;
 esac
 install_rust_target
 install_node_packages
 install_crate wasm-bindgen-cli "$WASM_BINDGEN"
 if [ "$1" = test ]; then
     install_crate cargo-deny "$CARGO_DENY" --locked
-    install_browser
+    install_packages chromedriver chromium chromium-driver
+fi
+if [ "$1" = bench ]; then
+    install_packages nginx nginx-light
+    command -v nginx >/dev/null || fail "nginx is missing: install the package nginx-light"
 fi

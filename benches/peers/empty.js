@@ -1,0 +1,7 @@
+// Answers without doing anything: what a cold start costs at least.
+
+export default {
+  fetch() {
+    return new Response("ok");
+  },
+};

@@ -1,0 +1,89 @@
+//! The origin: nginx on the loopback interface, which answers "ok" to everything.
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+/// Where the answer says what has arrived.
+pub const ECHO: &str = "/api/orders/echo";
+
+/// A running nginx; it ends with this value.
+pub struct Origin {
+    pub address: SocketAddr,
+    child: Child,
+    _directory: TempDir,
+}
+
+impl Origin {
+    /// Starts it and waits until it listens.
+    ///
+    /// # Panics
+    ///
+    /// When it does not come up.
+    pub fn start() -> Self {
+        let directory = TempDir::new().expect("a temporary directory");
+        let address = free_address();
+        fs::write(directory.path().join("nginx.conf"), config(address)).expect("it is written");
+        let mut child = Command::new("nginx")
+            .arg("-p")
+            .arg(directory.path())
+            .args(["-c", "nginx.conf", "-e", "error.log"])
+            .stdin(Stdio::null())
+            .spawn()
+            .expect("nginx starts; tools/install.sh bench installs it");
+        for _ in 0..500 {
+            if TcpStream::connect(address).is_ok() {
+                return Self { address, child, _directory: directory };
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let _ = child.kill();
+        let log = fs::read_to_string(directory.path().join("error.log")).unwrap_or_default();
+        panic!("nginx does not listen on {address}:\n{log}");
+    }
+}
+
+impl Drop for Origin {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// nginx cannot say which port it was given, so it is told one that was free just now.
+fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("it is bound")
+}
+
+/// One process without a master, so that it ends when its parent kills it. Connections stay open,
+/// however long they rest between turns.
+fn config(address: SocketAddr) -> String {
+    format!(
+        r#"daemon off;
+master_process off;
+pid nginx.pid;
+events {{ worker_connections 1024; }}
+http {{
+  access_log off;
+  keepalive_requests 1000000000;
+  keepalive_timeout 1h;
+  client_body_temp_path body;
+  proxy_temp_path proxy;
+  fastcgi_temp_path fastcgi;
+  uwsgi_temp_path uwsgi;
+  scgi_temp_path scgi;
+  server {{
+    listen {address};
+    location / {{ return 200 "ok"; }}
+    location = {ECHO} {{
+      return 200 "subject=$http_x_auth_subject authorization=$http_authorization";
+    }}
+  }}
+}}
+"#
+    )
+}
