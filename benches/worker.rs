@@ -19,13 +19,21 @@
 mod check;
 #[path = "worker/client.rs"]
 mod client;
+#[path = "worker/cold.rs"]
+mod cold;
 #[path = "worker/contender.rs"]
 mod contender;
+#[path = "worker/facts.rs"]
+mod facts;
 #[path = "worker/lines.rs"]
 mod lines;
 #[path = "worker/measure.rs"]
 mod measure;
-#[allow(dead_code, reason = "the tests make more kinds of tokens")]
+#[allow(
+    dead_code,
+    clippy::needless_pass_by_value,
+    reason = "the tests use more of it, in one line"
+)]
 #[path = "../tests/edge/harness/mint.rs"]
 mod mint;
 #[path = "worker/origin.rs"]
@@ -36,6 +44,8 @@ mod pinning;
 mod rows;
 #[path = "worker/stats.rs"]
 mod stats;
+#[path = "worker/targets.rs"]
+mod targets;
 #[path = "worker/tokens.rs"]
 mod tokens;
 #[path = "../tests/support/workerd.rs"]
@@ -45,6 +55,7 @@ use std::fs;
 
 use serde_json::json;
 
+use cold::ColdStart;
 use contender::Surroundings;
 use lines::Table;
 use measure::measure;
@@ -55,6 +66,9 @@ use tokens::Tokens;
 
 const ALGORITHMS: &str = "RS256,PS256,ES256,ES384,EdDSA,HS256";
 const ROUNDS: usize = 7;
+/// The algorithm of the first request after a cold start, and its name among the rows.
+const COLD_START_ALG: &str = "ES256";
+const COLD_START: &str = "cold start";
 
 /// What is to be measured.
 struct Plan {
@@ -71,17 +85,21 @@ impl Plan {
             let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
             parts.map(str::to_owned).collect()
         };
+        let rounds = std::env::var("EDGEWARD_BENCH_ROUNDS");
         Self {
             algorithms: list("EDGEWARD_BENCH_ALGS", ALGORITHMS),
-            rounds: std::env::var("EDGEWARD_BENCH_ROUNDS")
+            rounds: rounds
                 .map_or(ROUNDS, |text| text.parse().expect("EDGEWARD_BENCH_ROUNDS is a number")),
             rows: list("EDGEWARD_BENCH_ROWS", ""),
         }
     }
 
+    fn wants(&self, name: &str) -> bool {
+        self.rows.is_empty() || self.rows.iter().any(|row| row == name)
+    }
+
     fn rows(&self, alg: &str) -> Vec<Row> {
-        let is_wanted = |row: &Row| self.rows.is_empty() || self.rows.contains(&row.name());
-        Row::all(alg).into_iter().filter(is_wanted).collect()
+        Row::all(alg).into_iter().filter(|row| self.wants(&row.name())).collect()
     }
 }
 
@@ -94,22 +112,50 @@ fn main() {
     let cpus = Cpus::take();
     println!("{}\n", cpus.note());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let tables = runtime.block_on(tables(&plan, &cpus));
-    let results = json!({ "rounds": plan.rounds, "algorithms": tables });
-    let path = workerd::root().join("target/bench/results.json");
-    fs::write(&path, serde_json::to_vec_pretty(&results).unwrap()).unwrap();
+    runtime.block_on(run(&plan, &cpus));
 }
 
-async fn tables(plan: &Plan, cpus: &Cpus) -> Vec<Table> {
+async fn run(plan: &Plan, cpus: &Cpus) {
     let origin = Origin::start();
     let mut tables = Vec::new();
     for alg in &plan.algorithms {
-        let tokens = Tokens::of(alg);
-        let surroundings = Surroundings::new(origin.address, &tokens, cpus);
-        let measured = measure(&plan.rows(alg), plan.rounds, &tokens, &surroundings).await;
-        let table = Table::new(alg, &measured);
+        let table = table(plan, alg, &origin, cpus).await;
         println!("{}", table.markdown());
         tables.push(table);
     }
-    tables
+    let cold_start =
+        if plan.wants(COLD_START) { Some(cold_start(&origin, cpus).await) } else { None };
+    if let Some(cold_start) = &cold_start {
+        println!("{}", cold_start.markdown());
+    }
+    let module_size = facts::module_size();
+    let targets = targets::targets(&tables, cold_start.as_ref(), module_size);
+    println!("{}", targets::markdown(&targets));
+
+    let mut results = facts::facts(cpus);
+    results["rounds"] = plan.rounds.into();
+    results["algorithms"] = json!(tables);
+    results["cold_start"] = json!(cold_start);
+    results["module"] = json!({ "gzip_bytes": module_size });
+    results["targets"] = json!(targets);
+    results["criterion"] = facts::criterion();
+    let path = workerd::root().join("target/bench/results.json");
+    fs::write(&path, serde_json::to_vec_pretty(&results).unwrap()).unwrap();
+    println!("All figures: {}", path.display());
+}
+
+async fn table(plan: &Plan, alg: &str, origin: &Origin, cpus: &Cpus) -> Table {
+    let tokens = Tokens::of(alg);
+    let surroundings = Surroundings::new(origin.address, &tokens, cpus);
+    let measured = measure(&plan.rows(alg), plan.rounds, &tokens, &surroundings).await;
+    Table::new(alg, &measured)
+}
+
+/// With a key set of three kinds, as an issuer has it that is moving between algorithms.
+async fn cold_start(origin: &Origin, cpus: &Cpus) -> ColdStart {
+    let tokens = Tokens::of(COLD_START_ALG);
+    let keys = [tokens.jwk.clone(), mint::RSA.jwk(), mint::ED25519.jwk()];
+    let surroundings =
+        Surroundings { keys: &keys, ..Surroundings::new(origin.address, &tokens, cpus) };
+    ColdStart::measure(&surroundings, &tokens.good[0]).await
 }

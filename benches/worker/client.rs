@@ -29,7 +29,8 @@ pub struct Script {
     pub status: u16,
 }
 
-struct Connection {
+/// One connection, on which one request is under way at a time.
+pub struct Connection {
     stream: TcpStream,
     /// The answer that is being read.
     buffer: Vec<u8>,
@@ -73,7 +74,8 @@ pub async fn ask(address: SocketAddr, request: &[u8]) -> (u16, String) {
 }
 
 impl Connection {
-    async fn open(address: SocketAddr) -> Self {
+    /// Opens it.
+    pub async fn open(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.expect("it listens");
         stream.set_nodelay(true).expect("a connection");
         Self { stream, buffer: Vec::with_capacity(4096) }
@@ -97,7 +99,8 @@ impl Connection {
         }
     }
 
-    async fn exchange(&mut self, request: &[u8]) -> io::Result<u16> {
+    /// Sends a request and gives back the status of the answer.
+    pub async fn exchange(&mut self, request: &[u8]) -> io::Result<u16> {
         self.stream.write_all(request).await?;
         self.buffer.clear();
         loop {
@@ -110,7 +113,8 @@ impl Connection {
         }
     }
 
-    fn text(&self) -> String {
+    /// The last answer, with its head.
+    pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.buffer).into_owned()
     }
 }

@@ -9,6 +9,9 @@ use super::measure::{Measured, Turn};
 use super::rows::Row;
 use super::stats::Spread;
 
+/// Below this share of a processor, a rate says more about the machine than about workerd.
+const BUSY: f64 = 0.9;
+
 /// All rows of one algorithm.
 #[derive(Serialize)]
 pub struct Table {
@@ -31,6 +34,8 @@ pub struct Line {
     pub to_limit_by_cpu: Option<Spread>,
     pub to_jose: Option<Spread>,
     pub to_hono: Option<Spread>,
+    /// The share of the time in which workerd had a processor.
+    pub busy: Spread,
     pub rounds: Vec<Turn>,
 }
 
@@ -41,6 +46,10 @@ impl Turn {
 
     fn cpu_micros(&self) -> f64 {
         self.cpu_seconds * 1e6 / self.count()
+    }
+
+    fn busy(&self) -> f64 {
+        self.cpu_seconds / self.seconds
     }
 
     #[allow(clippy::cast_precision_loss, reason = "thousands")]
@@ -85,7 +94,26 @@ impl Table {
             )
             .expect("a string takes everything");
         }
-        text
+        text + &self.caution()
+    }
+
+    /// What makes the rates of this table doubtful.
+    fn caution(&self) -> String {
+        let idle: Vec<_> = self
+            .rows
+            .iter()
+            .filter(|line| line.busy.median < BUSY)
+            .map(|line| &*line.name)
+            .collect();
+        if idle.is_empty() {
+            return String::new();
+        }
+        format!(
+            "\nworkerd had its processor for less than {:.0} % of the time in: {}. Something else \
+             ran on this machine: believe the processor times rather than the rates.\n",
+            BUSY * 100.0,
+            idle.join(", ")
+        )
     }
 }
 
@@ -105,6 +133,7 @@ impl Line {
             }),
             to_jose: rates(row.of_peer(Contender::Jose)),
             to_hono: rates(row.of_peer(Contender::Hono)),
+            busy: Spread::of(turns.iter().map(Turn::busy)),
             rounds: turns.clone(),
         }
     }

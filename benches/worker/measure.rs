@@ -62,14 +62,14 @@ pub async fn measure(
     let mut field = Field { tokens, processes };
     let mut counts = Vec::new();
     for row in rows {
-        counts.push(field.warm_up(row, rounds).await);
+        counts.push(field.warm_up(*row, rounds).await);
     }
     let mut measured: Vec<_> =
         rows.iter().map(|row| Measured { row: *row, turns: Vec::new() }).collect();
     for round in 0..rounds {
         eprintln!("{}: round {} of {rounds}", tokens.alg, round + 1);
         for at in in_turn(rows.len(), round) {
-            let turn = field.turn(&rows[at], counts[at]).await;
+            let turn = field.turn(rows[at], counts[at]).await;
             measured[at].turns.push(turn);
         }
     }
@@ -79,7 +79,7 @@ pub async fn measure(
 /// Forwards in one round and backwards in the next: what drifts meets both ends alike.
 fn in_turn(rows: usize, round: usize) -> Vec<usize> {
     let order = 0..rows;
-    if round % 2 == 0 { order.collect() } else { order.rev().collect() }
+    if round.is_multiple_of(2) { order.collect() } else { order.rev().collect() }
 }
 
 impl Process {
@@ -97,7 +97,7 @@ struct Field<'a> {
 
 impl Field<'_> {
     /// Gives back how many requests make a turn of this row.
-    async fn warm_up(&mut self, row: &Row, rounds: usize) -> usize {
+    async fn warm_up(&mut self, row: Row, rounds: usize) -> usize {
         self.turn(row, WARM_UP).await;
         let Turn { requests, seconds, .. } = self.turn(row, WARM_UP).await;
         #[allow(
@@ -111,7 +111,7 @@ impl Field<'_> {
     }
 
     /// How many tokens for this row the process has not yet seen.
-    fn left_for(&mut self, row: &Row) -> usize {
+    fn left_for(&mut self, row: Row) -> usize {
         let tokens = self.tokens;
         let process = self.process(row);
         match row.traffic {
@@ -122,7 +122,7 @@ impl Field<'_> {
         }
     }
 
-    async fn turn(&mut self, row: &Row, count: usize) -> Turn {
+    async fn turn(&mut self, row: Row, count: usize) -> Turn {
         let lead_in = script(row, &self.tokens.good[..SEEN], 200);
         let script = self.script(row, count);
         let workerd = &self.process(row).workerd;
@@ -138,7 +138,7 @@ impl Field<'_> {
     }
 
     /// The requests of one turn. Only those with tokens in rotation are fewer than `count`.
-    fn script(&mut self, row: &Row, count: usize) -> Script {
+    fn script(&mut self, row: Row, count: usize) -> Script {
         let tokens = self.tokens;
         let process = self.process(row);
         let status = row.traffic.status();
@@ -160,13 +160,13 @@ impl Field<'_> {
         }
     }
 
-    fn process(&mut self, row: &Row) -> &mut Process {
+    fn process(&mut self, row: Row) -> &mut Process {
         let mut processes = self.processes.iter_mut();
         processes.find(|process| process.contender == row.contender).expect("it was started")
     }
 }
 
-fn script(row: &Row, tokens: &[String], status: u16) -> Script {
+fn script(row: Row, tokens: &[String], status: u16) -> Script {
     let requests = tokens.iter().map(|token| row.request(token)).collect();
     Script { requests: Arc::new(requests), status }
 }

@@ -10,11 +10,14 @@ use tempfile::TempDir;
 /// Where the answer says what has arrived.
 pub const ECHO: &str = "/api/orders/echo";
 
+/// How long nginx may take until it listens.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// A running nginx; it ends with this value.
 pub struct Origin {
     pub address: SocketAddr,
     child: Child,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Origin {
@@ -27,22 +30,28 @@ impl Origin {
         let directory = TempDir::new().expect("a temporary directory");
         let address = free_address();
         fs::write(directory.path().join("nginx.conf"), config(address)).expect("it is written");
-        let mut child = Command::new("nginx")
+        let child = Command::new("nginx")
             .arg("-p")
             .arg(directory.path())
             .args(["-c", "nginx.conf", "-e", "error.log"])
             .stdin(Stdio::null())
             .spawn()
             .expect("nginx starts; tools/install.sh bench installs it");
-        for _ in 0..500 {
-            if TcpStream::connect(address).is_ok() {
-                return Self { address, child, _directory: directory };
+        let origin = Self { address, child, directory };
+        origin.wait();
+        origin
+    }
+
+    fn wait(&self) {
+        const PAUSE: Duration = Duration::from_millis(10);
+        for _ in 0..PATIENCE.as_millis() / PAUSE.as_millis() {
+            if TcpStream::connect(self.address).is_ok() {
+                return;
             }
-            std::thread::sleep(Duration::from_millis(10));
+            std::thread::sleep(PAUSE);
         }
-        let _ = child.kill();
-        let log = fs::read_to_string(directory.path().join("error.log")).unwrap_or_default();
-        panic!("nginx does not listen on {address}:\n{log}");
+        let log = fs::read_to_string(self.directory.path().join("error.log")).unwrap_or_default();
+        panic!("nginx does not listen on {}:\n{log}", self.address);
     }
 }
 

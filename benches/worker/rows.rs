@@ -41,7 +41,8 @@ pub struct Row {
 pub const DENIALS: [Traffic; 3] = [Traffic::BadSignature, Traffic::Expired, Traffic::Garbage];
 
 impl Traffic {
-    fn name(self) -> &'static str {
+    /// Its name in the results.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Seen => "seen",
             Self::New => "new",
@@ -82,7 +83,7 @@ impl Row {
     }
 
     /// Its name in the results and for `EDGEWARD_BENCH_ROWS`.
-    pub fn name(&self) -> String {
+    pub fn name(self) -> String {
         let mut name = self.contender.name().to_owned();
         if self.contender.is_gate() {
             name = format!("{name} {}", self.traffic.name());
@@ -94,7 +95,7 @@ impl Row {
     }
 
     /// The row that says how fast this one could be at best.
-    pub fn limit(&self) -> Option<Self> {
+    pub fn limit(self) -> Option<Self> {
         if !self.contender.is_gate() || DENIALS.contains(&self.traffic) {
             return None;
         }
@@ -104,12 +105,12 @@ impl Row {
     }
 
     /// The row of another gate for the same traffic.
-    pub fn of_peer(&self, peer: Contender) -> Option<Self> {
-        (self.contender == Edgeward).then_some(Self { contender: peer, ..*self })
+    pub fn of_peer(self, peer: Contender) -> Option<Self> {
+        (self.contender == Edgeward).then_some(Self { contender: peer, ..self })
     }
 
     /// A request of this row as it goes over the wire.
-    pub fn request(&self, token: &str) -> Vec<u8> {
+    pub fn request(self, token: &str) -> Vec<u8> {
         request("/api/orders", self.sender, Some(token))
     }
 }

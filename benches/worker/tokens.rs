@@ -112,15 +112,15 @@ fn in_parallel(what: &str, count: usize, make: impl Fn(usize) -> String + Sync) 
     let workers = thread::available_parallelism().map_or(1, usize::from);
     let done = AtomicUsize::new(0);
     let work = |worker: usize| {
-        let mut made = Vec::with_capacity(count / workers + 1);
+        let mut list = Vec::with_capacity(count / workers + 1);
         for n in (worker..count).step_by(workers) {
-            made.push(make(n));
+            list.push(make(n));
             let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-            if done % REPORT_EVERY == 0 {
+            if done.is_multiple_of(REPORT_EVERY) {
                 eprintln!("{what}: {done} of {count}");
             }
         }
-        made
+        list
     };
     thread::scope(|scope| {
         let threads: Vec<_> =

@@ -44,16 +44,16 @@ impl Files {
     /// When a module is missing.
     pub fn new(modules: &[PathBuf], services: &str, bindings: &str) -> Self {
         let directory = TempDir::new().expect("a temporary directory");
-        let mut list = String::new();
-        for module in modules {
+        let list = modules.iter().map(|module| {
             let name = module.file_name().and_then(|name| name.to_str()).expect("a file");
             fs::copy(module, directory.path().join(name))
                 .unwrap_or_else(|error| panic!("{}: {error}", module.display()));
             let is_wasm = module.extension().is_some_and(|extension| extension == "wasm");
             let kind = if is_wasm { "wasm" } else { "esModule" };
-            list += &format!("(name = \"{name}\", {kind} = embed \"{name}\"),\n");
-        }
-        let config = capnp(&list, services, bindings);
+            format!("(name = \"{name}\", {kind} = embed \"{name}\")")
+        });
+        let list: Vec<_> = list.collect();
+        let config = capnp(&list.join(", "), services, bindings);
         fs::write(directory.path().join(CONFIG), config).expect("the configuration is written");
         Self(directory)
     }
