@@ -1,10 +1,8 @@
-// The limit: the two header edits that no gate can do without, and nothing else.
+// The limit: the edits that no gate can do without, and nothing else.
+import { edited } from "./lib/edits.js";
 
 export default {
   fetch(request, env) {
-    const out = new Request(request);
-    out.headers.delete("authorization");
-    out.headers.set("x-auth-subject", "user-1");
-    return env.ORIGIN.fetch(out);
+    return env.ORIGIN.fetch(request.url, edited(request, "user-1"));
   },
 };

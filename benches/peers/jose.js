@@ -1,6 +1,7 @@
 // A gate as one would write it with jose, for speed: keys and options are made once for each isolate.
 import { env } from "cloudflare:workers";
 import { importJWK, jwtVerify } from "jose";
+import { edited } from "./lib/edits.js";
 
 const SCHEME = "Bearer ";
 
@@ -24,10 +25,7 @@ export default {
     } catch {
       return unauthorized();
     }
-    const out = new Request(request);
-    out.headers.delete("authorization");
-    out.headers.set("x-auth-subject", payload.sub);
-    return env.ORIGIN.fetch(out);
+    return env.ORIGIN.fetch(request.url, edited(request, payload.sub));
   },
 };
 

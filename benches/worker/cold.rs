@@ -16,10 +16,6 @@ use super::workerd::{Workerd, binary};
 /// How often each contender starts.
 const STARTS: usize = 15;
 
-/// Names of the figures that are on the clock.
-pub const FIRST_REQUEST: &str = "first request";
-pub const PROCESS_TO_ANSWER: &str = "process start to first answer";
-
 /// One start, in milliseconds.
 #[derive(Clone, Copy, Serialize)]
 struct Start {
@@ -33,10 +29,17 @@ struct Start {
     process_to_answer_cpu: f64,
 }
 
-/// One of the figures of a start for both contenders.
+/// A span of the start, for both contenders.
+#[derive(Serialize)]
+pub struct Span {
+    pub what: &'static str,
+    pub clock: Comparison,
+    pub cpu: Comparison,
+}
+
+/// One figure of both contenders.
 #[derive(Serialize)]
 pub struct Comparison {
-    pub what: &'static str,
     pub empty: Spread,
     pub edgeward: Spread,
     /// Of the starts that followed each other.
@@ -47,7 +50,7 @@ pub struct Comparison {
 /// All starts and what they come to.
 #[derive(Serialize)]
 pub struct ColdStart {
-    pub comparisons: Vec<Comparison>,
+    pub spans: [Span; 2],
     empty: Vec<Start>,
     edgeward: Vec<Start>,
 }
@@ -61,15 +64,20 @@ impl ColdStart {
             empty.push(Start::of(Contender::Empty, surroundings, token).await);
             edgeward.push(Start::of(Contender::Edgeward, surroundings, token).await);
         }
-        let compare =
-            |what, figure: fn(&Start) -> f64| Comparison::new(what, figure, &empty, &edgeward);
-        let comparisons = vec![
-            compare(FIRST_REQUEST, |start| start.first_request),
-            compare("first request, CPU", |start| start.first_request_cpu),
-            compare(PROCESS_TO_ANSWER, |start| start.process_to_answer),
-            compare("process start to first answer, CPU", |start| start.process_to_answer_cpu),
+        let compare = |figure: fn(&Start) -> f64| Comparison::new(figure, &empty, &edgeward);
+        let spans = [
+            Span {
+                what: "first request",
+                clock: compare(|start| start.first_request),
+                cpu: compare(|start| start.first_request_cpu),
+            },
+            Span {
+                what: "process start to first answer",
+                clock: compare(|start| start.process_to_answer),
+                cpu: compare(|start| start.process_to_answer_cpu),
+            },
         ];
-        Self { comparisons, empty, edgeward }
+        Self { spans, empty, edgeward }
     }
 
     /// As markdown.
@@ -78,33 +86,34 @@ impl ColdStart {
                         | ms | empty | edgeward | difference | ratio |\n\
                         |--|--:|--:|--:|--:|\n"
             .to_owned();
-        for Comparison { what, empty, edgeward, difference, ratio } in &self.comparisons {
-            let [empty, edgeward, difference] =
-                [empty, edgeward, difference].map(|spread| spread.with_digits(1));
-            let ratio = ratio.with_digits(2);
-            writeln!(text, "| {what} | {empty} | {edgeward} | {difference} | {ratio} |")
-                .expect("a string takes everything");
+        for Span { what, clock, cpu } in &self.spans {
+            writeln!(
+                text,
+                "| {what} | {} |\n| {what}, CPU | {} |",
+                clock.markdown(),
+                cpu.markdown()
+            )
+            .expect("a string takes everything");
         }
         text
     }
 }
 
 impl Comparison {
-    fn new(
-        what: &'static str,
-        figure: impl Fn(&Start) -> f64,
-        empty: &[Start],
-        edgeward: &[Start],
-    ) -> Self {
-        let pairs: Vec<_> =
-            empty.iter().zip(edgeward).map(|(empty, own)| (figure(empty), figure(own))).collect();
+    fn new(figure: impl Fn(&Start) -> f64, empty: &[Start], edgeward: &[Start]) -> Self {
+        let pairs = || empty.iter().zip(edgeward).map(|(empty, own)| (figure(empty), figure(own)));
         Self {
-            what,
-            empty: Spread::of(pairs.iter().map(|(empty, _)| *empty)),
-            edgeward: Spread::of(pairs.iter().map(|(_, own)| *own)),
-            difference: Spread::of(pairs.iter().map(|(empty, own)| own - empty)),
-            ratio: Spread::of(pairs.iter().map(|(empty, own)| own / empty)),
+            empty: Spread::of(pairs().map(|(empty, _)| empty)),
+            edgeward: Spread::of(pairs().map(|(_, own)| own)),
+            difference: Spread::of(pairs().map(|(empty, own)| own - empty)),
+            ratio: Spread::of(pairs().map(|(empty, own)| own / empty)),
         }
+    }
+
+    fn markdown(&self) -> String {
+        let spans =
+            [self.empty, self.edgeward, self.difference].map(|spread| spread.with_digits(1));
+        format!("{} | {}", spans.join(" | "), self.ratio.with_digits(2))
     }
 }
 

@@ -12,6 +12,10 @@ use super::stats::Spread;
 /// Below this share of a processor, a rate says more about the machine than about workerd.
 const BUSY: f64 = 0.9;
 
+const HEAD: &str = "\
+    | row | requests/s | CPU µs | of the limit | by CPU | of jose | by CPU | of hono | by CPU |\n\
+    |--|--:|--:|--:|--:|--:|--:|--:|--:|\n";
+
 /// All rows of one algorithm.
 #[derive(Serialize)]
 pub struct Table {
@@ -19,8 +23,7 @@ pub struct Table {
     pub rows: Vec<Line>,
 }
 
-/// One row. Ratios are made in each round, of turns that are seconds apart, and only then put in
-/// order: what disturbs a round meets both sides.
+/// One row.
 #[derive(Serialize)]
 pub struct Line {
     #[serde(skip)]
@@ -28,15 +31,23 @@ pub struct Line {
     pub name: String,
     pub requests_per_second: Spread,
     pub cpu_micros: Spread,
-    /// Requests per second against those of the limit.
-    pub to_limit: Option<Spread>,
-    /// Processor time of the limit against ours; also more is better.
-    pub to_limit_by_cpu: Option<Spread>,
-    pub to_jose: Option<Spread>,
-    pub to_hono: Option<Spread>,
+    pub to_limit: Option<Ratio>,
+    pub to_jose: Option<Ratio>,
+    pub to_hono: Option<Ratio>,
     /// The share of the time in which workerd had a processor.
     pub busy: Spread,
     pub rounds: Vec<Turn>,
+}
+
+/// How much better than another row this one is; more is better in both. Ratios are made in each
+/// round, of turns that are seconds apart, and only then put in order: what disturbs a round meets
+/// both sides.
+#[derive(Clone, Copy, Serialize)]
+pub struct Ratio {
+    /// Of requests per second.
+    pub rate: Spread,
+    /// Of requests per second of processor time.
+    pub cpu: Spread,
 }
 
 impl Turn {
@@ -72,27 +83,9 @@ impl Table {
 
     /// As markdown.
     pub fn markdown(&self) -> String {
-        let mut text = format!(
-            "### {}\n\n\
-             | row | requests/s | CPU µs | of the limit | of the limit, by CPU | of jose | of hono |\n\
-             |--|--:|--:|--:|--:|--:|--:|\n",
-            self.alg
-        );
+        let mut text = format!("### {}\n\n{HEAD}", self.alg);
         for line in &self.rows {
-            let ratio =
-                |ratio: Option<Spread>| ratio.map(|ratio| ratio.with_digits(2)).unwrap_or_default();
-            writeln!(
-                text,
-                "| {} | {} | {} | {} | {} | {} | {} |",
-                line.name,
-                line.requests_per_second.with_digits(0),
-                line.cpu_micros.with_digits(1),
-                ratio(line.to_limit),
-                ratio(line.to_limit_by_cpu),
-                ratio(line.to_jose),
-                ratio(line.to_hono),
-            )
-            .expect("a string takes everything");
+            writeln!(text, "{}", line.markdown()).expect("a string takes everything");
         }
         text + &self.caution()
     }
@@ -119,33 +112,47 @@ impl Table {
 
 impl Line {
     fn new(own: &Measured, all: &[Measured]) -> Self {
-        let rates =
-            |other: Option<Row>| ratio(own, all, other, |own, other| own.rate() / other.rate());
         let Measured { row, turns } = own;
+        let to = |other: Option<Row>| {
+            let other = all.iter().find(|it| Some(it.row) == other)?;
+            Some(Ratio::new(turns, &other.turns))
+        };
         Self {
             row: *row,
             name: row.name(),
             requests_per_second: Spread::of(turns.iter().map(Turn::rate)),
             cpu_micros: Spread::of(turns.iter().map(Turn::cpu_micros)),
-            to_limit: rates(row.limit()),
-            to_limit_by_cpu: ratio(own, all, row.limit(), |own, limit| {
-                limit.cpu_micros() / own.cpu_micros()
-            }),
-            to_jose: rates(row.of_peer(Contender::Jose)),
-            to_hono: rates(row.of_peer(Contender::Hono)),
+            to_limit: to(row.limit()),
+            to_jose: to(row.of_peer(Contender::Jose)),
+            to_hono: to(row.of_peer(Contender::Hono)),
             busy: Spread::of(turns.iter().map(Turn::busy)),
             rounds: turns.clone(),
         }
     }
+
+    fn markdown(&self) -> String {
+        let ratios = [self.to_limit, self.to_jose, self.to_hono].map(|ratio| match ratio {
+            Some(Ratio { rate, cpu }) => {
+                format!("{} | {}", rate.with_digits(2), cpu.with_digits(2))
+            }
+            None => " | ".to_owned(),
+        });
+        format!(
+            "| {} | {} | {} | {} |",
+            self.name,
+            self.requests_per_second.with_digits(0),
+            self.cpu_micros.with_digits(1),
+            ratios.join(" | "),
+        )
+    }
 }
 
-/// In each round, if the other row was measured.
-fn ratio(
-    own: &Measured,
-    all: &[Measured],
-    other: Option<Row>,
-    of: impl Fn(&Turn, &Turn) -> f64,
-) -> Option<Spread> {
-    let other = all.iter().find(|it| Some(it.row) == other)?;
-    Some(Spread::of(own.turns.iter().zip(&other.turns).map(|(own, other)| of(own, other))))
+impl Ratio {
+    fn new(own: &[Turn], other: &[Turn]) -> Self {
+        let rounds = || own.iter().zip(other);
+        Self {
+            rate: Spread::of(rounds().map(|(own, other)| own.rate() / other.rate())),
+            cpu: Spread::of(rounds().map(|(own, other)| other.cpu_micros() / own.cpu_micros())),
+        }
+    }
 }
