@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Measures the built Worker next to Workers without authentication and to gates in JavaScript
-# (benches/worker.rs): prints tables, writes every figure to target/bench/results.json. The
-# first run makes tokens, which takes some minutes; all of it takes about a quarter of an hour. The
-# machine should have nothing else to do.
+# (benches/worker.rs): prints tables, writes every figure to target/bench/results.json. Before that
+# it runs the benchmarks of the core. The first run makes tokens, which takes some minutes; all of
+# it takes about a quarter of an hour. The machine should have nothing else to do.
 #
 # Variables make it shorter:
 #   EDGEWARD_BENCH_ALGS    algorithms, separated by commas
 #   EDGEWARD_BENCH_ROUNDS  turns of each row, 7 unless given
-#   EDGEWARD_BENCH_ROWS    rows by their names in the tables, and "cold start", separated by commas
+#   EDGEWARD_BENCH_ROWS    rows by their names in the tables, and "cold start", separated by commas;
+#                          the benchmarks of the core are then left out
 #   EDGEWARD_BUILD         another build than build/
 # For instance, in a quarter of a minute:
 #   EDGEWARD_BENCH_ALGS=ES256 EDGEWARD_BENCH_ROUNDS=3 \
@@ -19,4 +20,5 @@ make -s build
 esbuild benches/peers/*.js --bundle --format=esm --target=es2024 --log-level=warning \
     --conditions=workerd,worker,browser '--external:cloudflare:*' '--external:node:*' \
     --outdir=target/bench/peers
+[ -n "${EDGEWARD_BENCH_ROWS:-}" ] || cargo bench --bench core --bench cache
 cargo bench --quiet --bench worker
