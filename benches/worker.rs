@@ -23,6 +23,8 @@ mod client;
 mod cold;
 #[path = "worker/contender.rs"]
 mod contender;
+#[path = "support/edgeward.rs"]
+mod edgeward;
 #[path = "worker/facts.rs"]
 mod facts;
 #[path = "worker/lines.rs"]
@@ -36,9 +38,9 @@ mod measure;
 )]
 #[path = "../tests/edge/harness/mint.rs"]
 mod mint;
-#[path = "worker/origin.rs"]
+#[path = "support/origin.rs"]
 mod origin;
-#[path = "worker/pinning.rs"]
+#[path = "support/pinning.rs"]
 mod pinning;
 #[path = "worker/rows.rs"]
 mod rows;

@@ -3,12 +3,13 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::edgeward;
 use super::mint;
 use super::pinning::Cpus;
 use super::tokens::Tokens;
-use super::workerd::{Files, Workerd, binary, quote, root};
+use super::workerd::{Files, Workerd, binary, json_binding, origin_service, root, text_binding};
 
 /// A Worker that is measured.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -68,18 +69,15 @@ impl Contender {
 
     /// Its modules and its configuration, written.
     pub fn files(self, surroundings: &Surroundings) -> Files {
-        let services = format!(
-            "(name = \"origin\", external = (address = \"{}\", http = ()))",
-            surroundings.origin
-        );
+        let (services, origin) = origin_service(surroundings.origin);
         let bindings = match self {
             Self::Edgeward => edgeward_bindings(surroundings, "service:ORIGIN"),
             Self::EdgewardByUrl => edgeward_bindings(surroundings, &surroundings.origin_url()),
             _ => peer_bindings(surroundings),
         };
-        let bindings = bindings + "(name = \"ORIGIN\", service = \"origin\")";
+        let bindings = bindings + &origin;
         match self.script() {
-            None => Files::built(&build_directory(), &services, &bindings),
+            None => Files::built(&edgeward::build_directory(), &services, &bindings),
             Some(script) => Files::new(&[script], &services, &bindings),
         }
     }
@@ -100,11 +98,6 @@ impl Contender {
     }
 }
 
-/// Where edgeward's `index.js` and wasm are.
-pub fn build_directory() -> PathBuf {
-    std::env::var_os("EDGEWARD_BUILD").map_or_else(|| root().join("build"), PathBuf::from)
-}
-
 impl Surroundings<'_> {
     fn origin_url(&self) -> String {
         format!("http://{}", self.origin)
@@ -113,67 +106,18 @@ impl Surroundings<'_> {
 
 fn peer_bindings(surroundings: &Surroundings) -> String {
     [
-        text("ALG", surroundings.alg),
-        text("ISSUER", mint::ISSUER),
-        text("AUDIENCE", mint::AUDIENCE),
-        text("ORIGIN_URL", &surroundings.origin_url()),
-        text("SECRET", surroundings.secret.as_deref().unwrap_or_default()),
-        json_text("KEY", &surroundings.keys[0]),
+        text_binding("ALG", surroundings.alg),
+        text_binding("ISSUER", mint::ISSUER),
+        text_binding("AUDIENCE", mint::AUDIENCE),
+        text_binding("ORIGIN_URL", &surroundings.origin_url()),
+        text_binding("SECRET", surroundings.secret.as_deref().unwrap_or_default()),
+        json_binding("KEY", &surroundings.keys[0]),
     ]
     .concat()
 }
 
 fn edgeward_bindings(surroundings: &Surroundings, origin: &str) -> String {
-    let keys = json!({ "keys": surroundings.keys });
-    [
-        json_text("AUTH", &settings(surroundings, origin)),
-        text("JWT_KEYS", &keys.to_string()),
-        text("ASSERTION_KEY", &mint::assertion_jwk().to_string()),
-        text("ADMIN_TOKEN", "admin-token-of-the-benchmark-0123456789abcdef"),
-    ]
-    .concat()
-}
-
-/// The settings of a middling application: ten rules, four claims for the origin, an assertion.
-fn settings(surroundings: &Surroundings, origin: &str) -> Value {
-    json!({
-        "origin": origin,
-        "clock_skew_seconds": 30,
-        "providers": [{
-            "name": "main",
-            "issuer": mint::ISSUER,
-            "audiences": [mint::AUDIENCE],
-            "algorithms": algorithms(surroundings),
-            "keys": ["JWT_KEYS"],
-            "token_types": ["at+jwt"],
-        }],
-        "rules": [
-            { "path": "/", "access": "public" },
-            { "path": "/assets", "access": "public", "methods": ["GET"] },
-            { "path": "/docs", "access": "optional" },
-            { "path": "/api", "access": "required" },
-            { "path": "/api/orders", "methods": ["GET"], "scopes_all": ["read"] },
-            { "path": "/api/orders", "methods": ["POST", "PUT"], "scopes_all": ["write"] },
-            { "path": "/api/customers", "scopes_any": ["read", "customers"] },
-            { "path": "/api/reports", "claims": { "tenant": ["acme"] } },
-            { "path": "/admin", "scopes_all": ["admin"] },
-            { "path": "/internal", "hosts": ["internal.example"], "providers": ["main"] },
-        ],
-        "forward": {
-            "strip_token": true,
-            "claim_to_headers": {
-                "X-Auth-Subject": "sub",
-                "X-Auth-Scope": "scope",
-                "X-Auth-Client": "client_id",
-                "X-Auth-Email": "email",
-            },
-            "assertion": {
-                "key": "ASSERTION_KEY",
-                "audience": mint::ORIGIN_AUDIENCE,
-                "ttl_seconds": 60,
-            },
-        },
-    })
+    edgeward::bindings(origin, &algorithms(surroundings), surroundings.keys)
 }
 
 /// Those that the keys are for.
@@ -184,12 +128,4 @@ fn algorithms(surroundings: &Surroundings) -> Vec<String> {
         algorithms.push(alg.to_owned());
     }
     algorithms
-}
-
-fn text(name: &str, value: &str) -> String {
-    format!("(name = {}, text = {}),\n", quote(name), quote(value))
-}
-
-fn json_text(name: &str, value: &Value) -> String {
-    format!("(name = {}, json = {}),\n", quote(name), quote(&value.to_string()))
 }

@@ -8,7 +8,7 @@ use std::thread;
 
 use serde_json::{Map, Value, json};
 
-use super::contender::build_directory;
+use super::edgeward::build_directory;
 use super::pinning::Cpus;
 use super::workerd::{binary, root};
 

@@ -136,16 +136,50 @@ impl Workerd {
     /// Where the kernel does not count it.
     #[allow(dead_code, reason = "measurements ask for it, tests do not")]
     pub fn processor_time(&self) -> Duration {
-        let threads = fs::read_dir(format!("/proc/{}/task", self.pid())).expect("Linux");
-        let nanos = threads.map(|thread| {
-            let path = thread.expect("a thread").path().join("schedstat");
-            // A thread that has ended meanwhile was not the one that computed.
-            let text = fs::read_to_string(path).unwrap_or_else(|_| "0".to_owned());
-            let nanos = text.split_whitespace().next().and_then(|text| text.parse::<u64>().ok());
-            nanos.expect("nanoseconds on a processor")
-        });
-        Duration::from_nanos(nanos.sum())
+        processor_times(self.pid()).used
     }
+
+    /// Its resident memory in bytes (Linux).
+    ///
+    /// # Panics
+    ///
+    /// Where the kernel does not tell.
+    #[allow(dead_code, reason = "not everything that links this looks at memory")]
+    pub fn resident_bytes(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("Linux");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
+        let kilobytes = line.split_whitespace().next().and_then(|text| text.parse::<u64>().ok());
+        kilobytes.expect("a number") * 1024
+    }
+}
+
+/// What the living threads of a process have had of the processors so far.
+pub struct ProcessorTimes {
+    /// How long they computed.
+    pub used: Duration,
+    /// How long they could have, but others did.
+    #[allow(dead_code, reason = "not every measurement looks at it")]
+    pub waited: Duration,
+}
+
+/// The processor times of a process (Linux).
+///
+/// # Panics
+///
+/// Where the kernel does not count them.
+#[allow(dead_code, reason = "measurements ask for it, tests do not")]
+pub fn processor_times(pid: u32) -> ProcessorTimes {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).expect("Linux");
+    let [mut used, mut waited] = [0, 0];
+    for thread in threads {
+        let path = thread.expect("a thread").path().join("schedstat");
+        // A thread that has ended meanwhile was not the one that computed.
+        let text = fs::read_to_string(path).unwrap_or_else(|_| "0 0".to_owned());
+        let mut nanos = text.split_whitespace().map_while(|text| text.parse::<u64>().ok());
+        used += nanos.next().expect("nanoseconds on a processor");
+        waited += nanos.next().expect("nanoseconds before a processor");
+    }
+    ProcessorTimes { used: Duration::from_nanos(used), waited: Duration::from_nanos(waited) }
 }
 
 impl Drop for Workerd {
@@ -201,9 +235,28 @@ fn collect(stream: impl Read + Send + 'static, printed: Arc<Printed>) {
     });
 }
 
+/// A binding of this text, for `bindings`.
+#[allow(dead_code, reason = "the probe has no bindings")]
+pub fn text_binding(name: &str, text: &str) -> String {
+    format!("(name = {}, text = {}),\n", quote(name), quote(text))
+}
+
+/// A binding of this JSON, for `bindings`.
+#[allow(dead_code, reason = "the probe has no bindings")]
+pub fn json_binding(name: &str, json: &Value) -> String {
+    format!("(name = {}, json = {}),\n", quote(name), quote(&json.to_string()))
+}
+
+/// The service `origin` at this address, for `services`, and the binding `ORIGIN` to it.
+#[allow(dead_code, reason = "the probe has no origin")]
+pub fn origin_service(address: SocketAddr) -> (String, String) {
+    let service =
+        format!("(name = \"origin\", external = (address = \"{address}\", http = ())),\n");
+    (service, "(name = \"ORIGIN\", service = \"origin\"),\n".to_owned())
+}
+
 /// A Cap'n Proto text literal.
-#[allow(dead_code, reason = "only those with bindings of their own quote")]
-pub fn quote(text: &str) -> String {
+fn quote(text: &str) -> String {
     let escaped = text.chars().fold(String::new(), |escaped, character| match character {
         '"' | '\\' => escaped + "\\" + &character.to_string(),
         '\n' => escaped + "\\n",

@@ -1,11 +1,11 @@
 //! One workerd process with the built Worker and one configuration.
 
-use std::{fs, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use serde_json::{Value, json};
 
 use super::{Origin, PATIENCE, mint};
-use crate::workerd::{Workerd, quote, root};
+use crate::workerd::{self, Workerd};
 
 /// The admin token of every gate that has one.
 pub const ADMIN_TOKEN: &str = "admin-token-of-the-tests-0123456789abcdef";
@@ -125,20 +125,14 @@ impl Setup {
 
     /// The services and the bindings of workerd's configuration.
     fn capnp(&self) -> (String, String) {
-        let text = |(name, text): &(String, String)| {
-            format!("(name = {}, text = {}),\n", quote(name), quote(text))
-        };
-        let auth = quote(&self.auth.to_string());
-        let mut bindings = format!(
-            "(name = \"AUTH\", json = {auth}),\n(name = \"ALLOW_DEGRADED_AUTH\", text = \"false\"),\n"
-        );
-        bindings.extend(self.secrets.iter().map(text));
-        let mut services = String::new();
-        if let Some(addr) = self.service {
-            services = format!("(name = \"origin\", external = (address = \"{addr}\", http = ()))");
-            bindings.push_str("(name = \"ORIGIN\", service = \"origin\")");
+        let mut bindings = workerd::json_binding("AUTH", &self.auth);
+        bindings.push_str(&workerd::text_binding("ALLOW_DEGRADED_AUTH", "false"));
+        for (name, text) in &self.secrets {
+            bindings.push_str(&workerd::text_binding(name, text));
         }
-        (services, bindings)
+        let Some(address) = self.service else { return (String::new(), bindings) };
+        let (services, binding) = workerd::origin_service(address);
+        (services, bindings + &binding)
     }
 }
 
@@ -194,13 +188,10 @@ impl Gate {
 
     /// The resident memory of workerd in bytes.
     pub fn rss(&self) -> u64 {
-        let pid = self.workerd.pid();
-        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+        self.workerd.resident_bytes()
     }
 }
 
 fn build_directory() -> PathBuf {
-    std::env::var_os("EDGEWARD_BUILD").map_or_else(|| root().join("build"), PathBuf::from)
+    std::env::var_os("EDGEWARD_BUILD").map_or_else(|| workerd::root().join("build"), PathBuf::from)
 }

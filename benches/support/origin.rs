@@ -53,6 +53,12 @@ impl Origin {
         let log = fs::read_to_string(self.directory.path().join("error.log")).unwrap_or_default();
         panic!("nginx does not listen on {}:\n{log}", self.address);
     }
+
+    /// Its process.
+    #[allow(dead_code, reason = "not every measurement looks at the process")]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
 }
 
 impl Drop for Origin {
@@ -69,13 +75,13 @@ fn free_address() -> SocketAddr {
 }
 
 /// One process without a master, so that it ends when its parent kills it. Connections stay open,
-/// however long they rest between turns.
+/// however long they rest between turns, and there may be one for each of thousands of clients.
 fn config(address: SocketAddr) -> String {
     format!(
         r#"daemon off;
 master_process off;
 pid nginx.pid;
-events {{ worker_connections 1024; }}
+events {{ worker_connections 8192; }}
 http {{
   access_log off;
   keepalive_requests 1000000000;
@@ -86,7 +92,7 @@ http {{
   uwsgi_temp_path uwsgi;
   scgi_temp_path scgi;
   server {{
-    listen {address};
+    listen {address} backlog=8192;
     location / {{ return 200 "ok"; }}
     location = {ECHO} {{
       return 200 "subject=$http_x_auth_subject authorization=$http_authorization";

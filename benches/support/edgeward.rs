@@ -1,0 +1,70 @@
+//! edgeward as it is measured.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::mint;
+use super::workerd::{json_binding, root, text_binding};
+
+/// What opens the health report.
+pub const ADMIN_TOKEN: &str = "admin-token-of-the-benchmark-0123456789abcdef";
+
+/// Where `index.js` and wasm are.
+pub fn build_directory() -> PathBuf {
+    std::env::var_os("EDGEWARD_BUILD").map_or_else(|| root().join("build"), PathBuf::from)
+}
+
+/// The bindings of a gate in front of `origin` (a URL or a service) for the tokens that `keys`
+/// verify.
+pub fn bindings(origin: &str, algorithms: &[String], keys: &[Value]) -> String {
+    [
+        json_binding("AUTH", &settings(origin, algorithms)),
+        text_binding("JWT_KEYS", &json!({ "keys": keys }).to_string()),
+        text_binding("ASSERTION_KEY", &mint::assertion_jwk().to_string()),
+        text_binding("ADMIN_TOKEN", ADMIN_TOKEN),
+    ]
+    .concat()
+}
+
+/// The settings of a middling application: ten rules, four claims for the origin, an assertion.
+fn settings(origin: &str, algorithms: &[String]) -> Value {
+    json!({
+        "origin": origin,
+        "clock_skew_seconds": 30,
+        "providers": [{
+            "name": "main",
+            "issuer": mint::ISSUER,
+            "audiences": [mint::AUDIENCE],
+            "algorithms": algorithms,
+            "keys": ["JWT_KEYS"],
+            "token_types": ["at+jwt"],
+        }],
+        "rules": [
+            { "path": "/", "access": "public" },
+            { "path": "/assets", "access": "public", "methods": ["GET"] },
+            { "path": "/docs", "access": "optional" },
+            { "path": "/api", "access": "required" },
+            { "path": "/api/orders", "methods": ["GET"], "scopes_all": ["read"] },
+            { "path": "/api/orders", "methods": ["POST", "PUT"], "scopes_all": ["write"] },
+            { "path": "/api/customers", "scopes_any": ["read", "customers"] },
+            { "path": "/api/reports", "claims": { "tenant": ["acme"] } },
+            { "path": "/admin", "scopes_all": ["admin"] },
+            { "path": "/internal", "hosts": ["internal.example"], "providers": ["main"] },
+        ],
+        "forward": {
+            "strip_token": true,
+            "claim_to_headers": {
+                "X-Auth-Subject": "sub",
+                "X-Auth-Scope": "scope",
+                "X-Auth-Client": "client_id",
+                "X-Auth-Email": "email",
+            },
+            "assertion": {
+                "key": "ASSERTION_KEY",
+                "audience": mint::ORIGIN_AUDIENCE,
+                "ttl_seconds": 60,
+            },
+        },
+    })
+}
