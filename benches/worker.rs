@@ -21,6 +21,8 @@ mod check;
 mod client;
 #[path = "worker/cold.rs"]
 mod cold;
+#[path = "support/connection.rs"]
+mod connection;
 #[path = "worker/contender.rs"]
 mod contender;
 #[path = "support/edgeward.rs"]
@@ -29,6 +31,8 @@ mod edgeward;
 mod facts;
 #[path = "worker/lines.rs"]
 mod lines;
+#[path = "support/machine.rs"]
+mod machine;
 #[path = "worker/measure.rs"]
 mod measure;
 #[allow(

@@ -6,13 +6,11 @@
 //! right status, and the processor time of workerd is to be read just before the first request and
 //! just after the last.
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use super::connection::Connection;
 
 /// How many requests are under way at any time.
 pub const CONNECTIONS: usize = 32;
@@ -29,19 +27,12 @@ pub struct Script {
     pub status: u16,
 }
 
-/// One connection, on which one request is under way at a time.
-pub struct Connection {
-    stream: TcpStream,
-    /// The answer that is being read.
-    buffer: Vec<u8>,
-}
-
 impl Client {
     /// Opens all connections.
     pub async fn connect(address: SocketAddr) -> Self {
         let mut connections = Vec::with_capacity(CONNECTIONS);
         for _ in 0..CONNECTIONS {
-            connections.push(Connection::open(address).await);
+            connections.push(Connection::open(address).await.expect("it listens"));
         }
         Self { connections }
     }
@@ -57,7 +48,7 @@ impl Client {
             .connections
             .drain(..)
             .map(|connection| {
-                tokio::spawn(connection.play(script.clone(), Arc::clone(&next), count))
+                tokio::spawn(play(connection, script.clone(), Arc::clone(&next), count))
             })
             .collect();
         for task in tasks {
@@ -68,73 +59,30 @@ impl Client {
 
 /// The status and the whole text of the answer to one request on a connection of its own.
 pub async fn ask(address: SocketAddr, request: &[u8]) -> (u16, String) {
-    let mut connection = Connection::open(address).await;
+    let mut connection = Connection::open(address).await.expect("it listens");
     let status = connection.exchange(request).await.expect("an answer");
     (status, connection.text())
 }
 
-impl Connection {
-    /// Opens it.
-    pub async fn open(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).await.expect("it listens");
-        stream.set_nodelay(true).expect("a connection");
-        Self { stream, buffer: Vec::with_capacity(4096) }
-    }
-
-    async fn play(mut self, script: Script, next: Arc<AtomicUsize>, count: usize) -> Self {
-        loop {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            if at >= count {
-                return self;
-            }
-            let request = &script.requests[at % script.requests.len()];
-            let status = self.exchange(request).await;
-            assert!(
-                status.as_ref().is_ok_and(|status| *status == script.status),
-                "{status:?} instead of {} to\n{}\n{}",
-                script.status,
-                String::from_utf8_lossy(request),
-                self.text()
-            );
+async fn play(
+    mut connection: Connection,
+    script: Script,
+    next: Arc<AtomicUsize>,
+    count: usize,
+) -> Connection {
+    loop {
+        let at = next.fetch_add(1, Ordering::Relaxed);
+        if at >= count {
+            return connection;
         }
+        let request = &script.requests[at % script.requests.len()];
+        let status = connection.exchange(request).await;
+        assert!(
+            status.as_ref().is_ok_and(|status| *status == script.status),
+            "{status:?} instead of {} to\n{}\n{}",
+            script.status,
+            String::from_utf8_lossy(request),
+            connection.text()
+        );
     }
-
-    /// Sends a request and gives back the status of the answer.
-    pub async fn exchange(&mut self, request: &[u8]) -> io::Result<u16> {
-        self.stream.write_all(request).await?;
-        self.buffer.clear();
-        loop {
-            if self.stream.read_buf(&mut self.buffer).await? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            if let Some(status) = status_of_whole(&self.buffer) {
-                return Ok(status);
-            }
-        }
-    }
-
-    /// The last answer, with its head.
-    pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.buffer).into_owned()
-    }
-}
-
-/// The status, once the whole answer is there. No body of these measurements contains what ends a
-/// chunked one.
-fn status_of_whole(answer: &[u8]) -> Option<u16> {
-    let head_length = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n")? + 4;
-    let (head, body) = answer.split_at(head_length);
-    let head = str::from_utf8(head).ok()?;
-    let is_whole = match header(head, "content-length") {
-        Some(length) => body.len() >= length.parse().ok()?,
-        None => body.ends_with(b"0\r\n\r\n"),
-    };
-    head.get("HTTP/1.1 ".len()..)?.get(..3)?.parse().ok().filter(|_| is_whole)
-}
-
-fn header<'a>(head: &'a str, wanted: &str) -> Option<&'a str> {
-    head.split("\r\n").find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case(wanted).then(|| value.trim())
-    })
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::client::Connection;
+use super::connection::Connection;
 use super::contender::{Contender, Surroundings};
 use super::rows::{Sender, request};
 use super::stats::Spread;
@@ -125,7 +125,7 @@ impl Start {
 
         let started = Instant::now();
         let workerd = Workerd::serve(files, command);
-        let mut connection = Connection::open(workerd.address).await;
+        let mut connection = Connection::open(workerd.address).await.expect("it listens");
         let cpu_before = workerd.processor_time();
         let asked = Instant::now();
         let status = connection.exchange(&request).await.expect("an answer");

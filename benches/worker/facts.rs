@@ -3,35 +3,21 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
-use std::thread;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::edgeward::build_directory;
+use super::machine::{self, output};
 use super::pinning::Cpus;
-use super::workerd::{binary, root};
+use super::workerd::root;
 
 /// The machine, when it was, and the versions of everything.
 pub fn facts(cpus: &Cpus) -> Value {
-    json!({
-        "machine": {
-            "cpu": cpu_model(),
-            "cores": thread::available_parallelism().map_or(1, usize::from),
-            "kernel": output("uname", &["-sr"]),
-            "pinning": cpus.note(),
-        },
-        "date": output("date", &["-u", "+%Y-%m-%dT%H:%M:%SZ"]),
-        "commit": output("git", &["-C", &root().to_string_lossy(), "describe", "--always", "--dirty", "--abbrev=40"]),
-        "versions": {
-            "workerd": output(&binary().to_string_lossy(), &["--version"]),
-            "jose": package_version("jose"),
-            "hono": package_version("hono"),
-            // It says so on its standard error.
-            "nginx": output("sh", &["-c", "nginx -v 2>&1"]),
-            "rustc": output("rustc", &["--version"]),
-        },
-    })
+    let mut facts = machine::facts(cpus);
+    for peer in ["jose", "hono"] {
+        facts["versions"][peer] = package_version(peer);
+    }
+    facts
 }
 
 /// The bytes of `index.js` and `index_bg.wasm` together, after `gzip -9`.
@@ -61,24 +47,9 @@ fn collect(directory: &Path, name: &str, found: &mut Map<String, Value>) {
     }
 }
 
-fn cpu_model() -> String {
-    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = text.lines().find_map(|line| line.strip_prefix("model name"));
-    model.unwrap_or("unknown").trim_start_matches(['\t', ' ', ':']).to_owned()
-}
-
 fn package_version(name: &str) -> Value {
     let path = root().join("node_modules").join(name).join("package.json");
     let package: Option<Value> =
         fs::read(path).ok().and_then(|text| serde_json::from_slice(&text).ok());
     package.map_or(Value::Null, |package| package["version"].clone())
-}
-
-/// What a program prints; nothing, if it cannot be started.
-fn output(program: &str, arguments: &[&str]) -> String {
-    let output = Command::new(program).args(arguments).output();
-    output.map_or_else(
-        |_| String::new(),
-        |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
-    )
 }
