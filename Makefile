@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help dev build test bench fmt lint clean
+.PHONY: help dev build test bench load fmt lint clean
 
 SOURCES := $(shell find src -type f) Cargo.toml Cargo.lock package-lock.json tools/build.sh tools/install.sh
 
@@ -22,6 +22,9 @@ test: ## everything: format, lints, dependencies, and all tests (native, wasm, t
 
 bench: ## how fast the Worker is, next to others (minutes; tools/bench.sh says how to measure less)
 	@tools/bench.sh
+
+load: ## thousands of clients for five minutes (tools/load.sh says how to take fewer and less)
+	@tools/load.sh
 
 fmt: ## format the Rust sources
 	@cargo fmt

@@ -1,0 +1,97 @@
+//! What the load does over time: to the Worker's memory, and to latencies and processors.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::Value;
+use tokio::time::{Instant, sleep_until};
+
+use super::connection::Connection;
+use super::edgeward::ADMIN_TOKEN;
+use super::faults;
+use super::processors::{Meter, Processors};
+use super::tally::Tally;
+use super::workerd::Workerd;
+
+const INTERVAL: Duration = Duration::from_secs(10);
+/// From when on memory must not grow: until then, the cache fills.
+const SETTLED: Duration = Duration::from_mins(1);
+/// By which part it may grow all the same.
+const SLACK: f64 = 0.05;
+
+/// One look at the Worker.
+#[derive(Clone, Copy, Serialize)]
+pub struct Sample {
+    /// Time since requests count.
+    pub seconds: u64,
+    /// The linear memory of the Worker's wasm.
+    pub wasm_bytes: u64,
+    /// The resident memory of workerd with all that is in it.
+    pub resident_bytes: u64,
+    /// Tokens in the cache.
+    pub cached: u64,
+    /// Of the requests that were answered since the last look, corrected.
+    pub p99_us: u64,
+    pub max_us: u64,
+    /// Since the last look.
+    pub processors: Processors,
+}
+
+/// Looks every ten seconds, from `start` to `end`.
+pub async fn watch(
+    workerd: &Workerd,
+    mut meter: Meter,
+    tally: &Mutex<Tally>,
+    start: Instant,
+    end: Instant,
+) -> Vec<Sample> {
+    let mut samples = Vec::new();
+    for at in (0..).map(|n| start + INTERVAL * n).take_while(|at| *at <= end) {
+        sleep_until(at).await;
+        let processors = meter.take();
+        let recent = tally.lock().unwrap().take_recent();
+        let report = health(workerd).await;
+        samples.push(Sample {
+            seconds: (at - start).as_secs(),
+            wasm_bytes: report["memory_bytes"].as_u64().expect("memory_bytes"),
+            resident_bytes: workerd.resident_bytes(),
+            cached: report["cache"]["entries"].as_u64().expect("entries"),
+            p99_us: recent.value_at_quantile(0.99),
+            max_us: recent.max(),
+            processors,
+        });
+    }
+    samples
+}
+
+/// By which part the wasm memory grew after the first minute, or, if the load is short, after its
+/// first fifth.
+pub fn growth(samples: &[Sample]) -> f64 {
+    let last = samples.last().expect("at least one look");
+    let settled = SETTLED.as_secs().min(last.seconds / 5);
+    let first = samples.iter().find(|sample| sample.seconds >= settled).expect("the last one");
+    #[allow(clippy::cast_precision_loss, reason = "a ratio needs no 64 bits")]
+    let ratio = last.wasm_bytes as f64 / first.wasm_bytes as f64;
+    ratio - 1.0
+}
+
+/// Whether that is flat.
+pub fn is_flat(samples: &[Sample]) -> bool {
+    growth(samples) <= SLACK
+}
+
+/// The health report as the admin gets it.
+async fn health(workerd: &Workerd) -> Value {
+    let request = format!(
+        "GET /_edgeward/health HTTP/1.1\r\nHost: api.example\r\nAuthorization: Bearer {ADMIN_TOKEN}\r\n\r\n"
+    );
+    let asked = async {
+        let mut connection = Connection::open(workerd.address).await?;
+        connection.exchange(request.as_bytes()).await.map(|_| connection)
+    };
+    let connection = asked
+        .await
+        .unwrap_or_else(|error| panic!("no report: {error}\n{}", faults(workerd).join("\n")));
+    serde_json::from_slice(connection.body()).expect("the report is JSON")
+}

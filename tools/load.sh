@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Puts the built Worker under the load of thousands of clients for minutes (benches/load.rs), and
+# prints tables and what had to hold. Fails if a valid request was refused, a bad token accepted, or
+# an answer was a 5xx. The JSON is target/bench/load.json.
+#
+#   EDGEWARD_LOAD_CLIENTS  keep-alive connections, 5000 unless given
+#   EDGEWARD_LOAD_SECONDS  300 unless given
+#   EDGEWARD_LOAD_RATE     requests a second of all clients together; unless given, 60 % of what the
+#                          machine turns out to carry
+#   EDGEWARD_BUILD         another build than build/
+source "$(dirname "$0")/common.sh"
+
+tools/install.sh bench
+make -s build
+
+# workerd takes two for each client and two for each request that the origin has not answered yet,
+# and ends when it gets none. A machine that does other work at the same time can need all of
+# 4 * clients and more.
+files=$((3 * ${EDGEWARD_LOAD_CLIENTS:-5000} + 1000))
+limit=$(ulimit -Hn)
+[ "$limit" = unlimited ] || [ "$limit" -ge "$files" ] ||
+    fail "this load needs $files open files in one process, and no more than $limit are allowed:" \
+        "raise the hard limit (ulimit -Hn), or take fewer clients (EDGEWARD_LOAD_CLIENTS)"
+ulimit -Sn "$limit"
+
+cargo bench --quiet --bench load
