@@ -15,6 +15,7 @@ pub mod denial;
 pub mod facts;
 pub mod json;
 pub mod keys;
+pub mod log_budget;
 pub mod mutate;
 pub mod path;
 pub mod problem;

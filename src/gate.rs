@@ -192,13 +192,11 @@ impl<E: SignatureEngine> Gate<E> {
         if let Some(known) = known {
             let Facts { expiration, not_before, provider, .. } = *known.facts;
             let skew = self.settings.clock_skew_seconds;
-            return match check_validity(expiration, not_before, now, skew) {
-                Ok(()) => Ok(known),
-                Err(reason) => {
-                    self.known.borrow_mut().remove(token);
-                    Err(Denial { provider: Some(provider), ..Denial::new(reason) })
-                }
-            };
+            // A token that is over stays known, so that a client which goes on sending it does not
+            // have its signature checked each time.
+            return check_validity(expiration, not_before, now, skew)
+                .map(|()| known)
+                .map_err(|reason| Denial { provider: Some(provider), ..Denial::new(reason) });
         }
         let verified =
             verify(&self.settings, &self.keys, &self.engine, token, now).map_err(|unverified| {

@@ -85,11 +85,6 @@ impl TokenCache {
         }
     }
 
-    /// Forgets a token.
-    pub fn remove(&mut self, token: &str) {
-        self.entries.remove(token);
-    }
-
     /// How many tokens there are, and about how many bytes they take.
     #[must_use]
     pub fn usage(&self) -> (usize, u64) {

@@ -366,6 +366,7 @@ impl Denial {
             detail: about.detail.map(cut),
             event: "denial",
             failure_id: about.failure_id,
+            left_out: about.left_out,
             method: cut(about.method),
             path: cut(about.path),
             provider: about.provider,
@@ -396,6 +397,8 @@ struct LogLine<'a> {
     detail: Option<&'a str>,
     event: &'static str,
     failure_id: &'a str,
+    #[serde(skip_serializing_if = "is_zero")]
+    left_out: u64,
     method: &'a str,
     path: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -405,6 +408,11 @@ struct LogLine<'a> {
     rule: Option<usize>,
     status: u16,
     time: i64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Texts and numbers alone, so that nothing can fail.
@@ -425,6 +433,8 @@ pub struct LogContext<'a> {
     pub path: &'a str,
     /// The provider's name, if one was found.
     pub provider: Option<&'a str>,
+    /// How many lines before it were not written, see [`super::log_budget`].
+    pub left_out: u64,
     /// What the platform said, for faults that are not the client's.
     pub detail: Option<&'a str>,
 }
@@ -588,20 +598,24 @@ mod tests {
     #[test]
     fn the_log_line_is_pinned() {
         let denial = Denial { provider: Some(0), rule: Some(2), ..Denial::new(Reason::Expired) };
-        let line = denial.log_line(&LogContext {
+        let about = LogContext {
             now: 1_800_000_000,
             failure_id: "f-1",
             method: "GET",
             path: "/a",
             provider: Some("main"),
+            left_out: 0,
             detail: None,
-        });
+        };
+        let line = denial.log_line(&about);
         assert_eq!(
             line,
             "{\"code\":\"expired_token\",\"event\":\"denial\",\"failure_id\":\"f-1\",\
              \"method\":\"GET\",\"path\":\"/a\",\"provider\":\"main\",\"reason\":\"expired\",\
              \"rule\":2,\"status\":401,\"time\":1800000000}"
         );
+        let after_a_flood = denial.log_line(&LogContext { left_out: 12, ..about });
+        assert!(after_a_flood.contains("\"failure_id\":\"f-1\",\"left_out\":12,\"method\""));
     }
 
     #[test]

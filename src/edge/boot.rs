@@ -13,6 +13,8 @@ use super::crypto::RuntimeCrypto;
 use super::head::PackedHead;
 use super::{glue, log};
 use crate::core::config::{Origin, TABLE};
+use crate::core::denial::Code;
+use crate::core::log_budget::LogBudget;
 use crate::core::problem::Problem;
 use crate::core::request::RequestHead;
 use crate::gate::{Gate, Misconfigured};
@@ -23,6 +25,10 @@ pub(super) struct Isolate {
     /// The service binding of the origin, or `undefined`.
     pub(super) service: JsValue,
     failure_ids: FailureIds,
+    /// For denials that are the client's fault.
+    denials_logged: LogBudget,
+    /// For faults of ours and of the origin, which no flood of the others must hide.
+    faults_logged: LogBudget,
     /// Memory for the head of a request, used again by the next one.
     head: Cell<Vec<u8>>,
     _on_origin_failure: Closure<dyn Fn(Request, String) -> JsValue>,
@@ -55,6 +61,11 @@ impl Isolate {
     /// A text that connects a response with its log line; no two responses share one.
     pub(super) fn failure_id(&self) -> String {
         self.failure_ids.next()
+    }
+
+    /// What may be logged of denials with this code.
+    pub(super) const fn log_budget(&self, code: Code) -> &LogBudget {
+        if code.status() < 500 { &self.denials_logged } else { &self.faults_logged }
     }
 
     /// Reads the head of a request for as long as `f` looks at it.
@@ -91,6 +102,8 @@ impl Isolate {
             state,
             service,
             failure_ids: FailureIds::new(),
+            denials_logged: LogBudget::default(),
+            faults_logged: LogBudget::default(),
             head: Cell::default(),
             _on_origin_failure: handler,
         }

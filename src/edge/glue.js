@@ -70,10 +70,13 @@ function edit(headers, edits) {
   for (at++; at + 1 < lines.length; at += 2) headers.set(lines[at], lines[at + 1]);
 }
 
-/** A response that is all text; `headers` are names and values, separated by line feeds. */
+/**
+ * A response that is all text, in UTF-8; `headers` are names and values, separated by line feeds.
+ */
 export function textResponse(status, headers, body) {
   const lines = headers.split("\n");
-  const response = new Response(body, { status });
+  // A copy, because `body` is memory of the wasm.
+  const response = new Response(body?.slice(), { status });
   for (let at = 0; at + 1 < lines.length; at += 2) response.headers.set(lines[at], lines[at + 1]);
   return response;
 }

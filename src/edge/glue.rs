@@ -35,7 +35,7 @@ extern "C" {
 
     /// A response that is all text.
     #[wasm_bindgen(js_name = textResponse)]
-    pub(super) fn text_response(status: u16, headers: &str, body: Option<&str>) -> JsValue;
+    pub(super) fn text_response(status: u16, headers: &str, body: Option<&[u8]>) -> JsValue;
 
     /// A key of the runtime, or `undefined`.
     #[wasm_bindgen(js_name = importPublicKey)]

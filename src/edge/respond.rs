@@ -24,14 +24,17 @@ pub(super) fn deny(
         .provider
         .and_then(|position| settings?.providers.get(position))
         .map(|provider| provider.name.as_str());
-    glue::console_log(&denial.log_line(&LogContext {
-        now,
-        failure_id: &failure_id,
-        method: head.method,
-        path: head.path,
-        provider,
-        detail,
-    }));
+    if let Some(left_out) = isolate.log_budget(denial.reason.code()).take(now) {
+        glue::console_log(&denial.log_line(&LogContext {
+            now,
+            failure_id: &failure_id,
+            method: head.method,
+            path: head.path,
+            provider,
+            left_out,
+            detail,
+        }));
+    }
     let allowed_origin = head.header("origin").filter(|origin| {
         settings.is_some_and(|settings| settings.allowed_origins.iter().any(|one| one == origin))
     });
@@ -53,6 +56,6 @@ pub(super) fn send(response: &TextResponse, method: &str) -> JsValue {
         }
     }
     // A response to HEAD has no content (RFC 9110 section 9.3.2).
-    let body = (method != "HEAD").then_some(response.body.as_str());
+    let body = (method != "HEAD").then_some(response.body.as_bytes());
     glue::text_response(response.status, &headers, body)
 }
