@@ -168,8 +168,11 @@ fn cookie_pairs<'a>(value: &'a str, name: &str) -> Vec<&'a str> {
     pairs
 }
 
+/// Looks no further than the name: this is asked at every comma of a header that a client fills.
 fn cookie_is(pair: &str, name: &str) -> bool {
-    pair.split_once('=').is_some_and(|(candidate, _)| candidate.trim_ascii() == name)
+    pair.trim_ascii_start()
+        .strip_prefix(name)
+        .is_some_and(|rest| rest.trim_ascii_start().starts_with('='))
 }
 
 fn cookie<'a>(head: &RequestHead<'a>, name: &str) -> Result<Option<&'a str>, CredentialsFault> {
@@ -254,7 +257,19 @@ pub fn without_parameter(query: &str, name: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn a_cookie_has_the_name_before_its_first_equals_sign(
+            pair in "[ \t]?(ab?)?[ \t]?[ab=, ]{0,4}",
+        ) {
+            let name = pair.split_once('=').map(|(name, _)| name.trim_ascii());
+            prop_assert_eq!(cookie_is(&pair, "ab"), name == Some("ab"));
+        }
+    }
 
     const SOURCES: &[fn() -> Source] = &[
         || Source::Authorization,
@@ -281,7 +296,9 @@ mod tests {
             ("GET\nhttp://a/\nauthorization\nbeARer   abc=", "abc=", 0),
             ("GET\nhttp://a/\ncookie\na=b; session=abc; c=d", "abc", 1),
             ("GET\nhttp://a/\ncookie\nsession=\"abc\"", "abc", 1),
+            ("GET\nhttp://a/\ncookie\na=1; session = abc", "abc", 1),
             ("GET\nhttp://a/\ncookie\na=1,2, session=abc", "abc", 1),
+            ("GET\nhttp://a/\ncookie\nsession,,a,session=abc", "abc", 1),
             ("GET\nhttp://a/\ncookie\nsession=abc, a=1,2; b=3", "abc", 1),
             ("GET\nhttp://a/?x=1&access_token=abc", "abc", 2),
             ("GET\nhttp://a/?access%5Ftoken=a%2Eb", "a.b", 2),
@@ -301,7 +318,7 @@ mod tests {
             "GET\nhttp://a/\nauthorization\nBearerabc",
             "GET\nhttp://a/\nauthorization\n",
             "GET\nhttp://a/\nx-token\n",
-            "GET\nhttp://a/\ncookie\nsession=; Session=x; sessions=y",
+            "GET\nhttp://a/\ncookie\nsession=; Session=x; sessions=y; x-session=z; session",
             "GET\nhttp://a/?access_token=&ACCESS_TOKEN=x&access_token",
         ] {
             assert_eq!(find_in(packed), Ok(None), "{packed}");
