@@ -1,0 +1,85 @@
+//! What the cache keeps of the usual tokens, made without cryptography: an engine that finds every
+//! signature right lets a hundred thousand tokens be made in the time of some.
+
+use std::rc::Rc;
+
+use edgeward::core::algorithm::Algorithm;
+use edgeward::core::assertion::{Assertion, Signer};
+use edgeward::core::cache::Known;
+use edgeward::core::config::Settings;
+use edgeward::core::facts::Facts;
+use edgeward::core::keys::Material;
+use edgeward::core::secret;
+use edgeward::core::verify::{KeyRefused, ReadyKey, SignatureEngine, verify};
+
+use crate::native::{self, encode};
+use crate::usual::{self, ASSERTION_KEY, ISSUER, NOW};
+
+/// Makes facts and assertions as the gate does.
+pub struct Verifier {
+    settings: Settings,
+    keys: Vec<Vec<ReadyKey<()>>>,
+    signer: Signer<()>,
+}
+
+impl Verifier {
+    pub fn new() -> Self {
+        let table = usual::table("ES256");
+        let settings = Settings::parse(&table.to_string()).unwrap();
+        let keys =
+            secret::parse("JWT_KEYS", &usual::key_set(&native::Signer::p256())).unwrap().keys;
+        let ready = |key| ReadyKey::prepare(&Trusting, key).unwrap();
+        let keys = vec![keys.into_iter().map(ready).collect()];
+        let assertion = settings.forward.assertion.as_ref().unwrap();
+        let assertion_key = secret::parse_assertion_key("ASSERTION_KEY", ASSERTION_KEY).unwrap();
+        let signer = Signer::prepare(&Trusting, assertion, &assertion_key).unwrap();
+        Self { settings, keys, signer }
+    }
+
+    pub fn facts(&self, token: &str) -> Rc<Facts> {
+        Rc::new(verify(&self.settings, &self.keys, &Trusting, token, NOW).unwrap().facts)
+    }
+
+    pub fn assertion(&self, facts: &Facts) -> Rc<Assertion> {
+        Rc::new(self.signer.sign(&Trusting, facts, ISSUER, NOW).unwrap())
+    }
+
+    /// What is known about a token that has passed once.
+    pub fn known(&self, token: &str) -> Known {
+        let facts = self.facts(token);
+        let assertion = Some(self.assertion(&facts));
+        Known { facts, assertion }
+    }
+}
+
+/// The ES256 token with this number, but for its signature.
+pub fn token(number: u32) -> String {
+    let parts = [usual::header("ES256"), usual::claims(number)];
+    let [header, claims] = parts.map(|part| encode(part.to_string().as_bytes()));
+    format!("{header}.{claims}.{}", encode(&SIGNATURE))
+}
+
+const SIGNATURE: [u8; 64] = [0x5c; 64];
+
+struct Trusting;
+
+impl SignatureEngine for Trusting {
+    type Key = ();
+    type SigningKey = ();
+
+    fn import(&self, _: &Material) -> Result<(), KeyRefused> {
+        Ok(())
+    }
+
+    fn verify(&self, _: Algorithm, (): &(), _: &[u8], _: &[u8]) -> bool {
+        true
+    }
+
+    fn import_signing(&self, _: &[u8], _: &[u8; 32]) -> Result<(), KeyRefused> {
+        Ok(())
+    }
+
+    fn sign(&self, (): &(), _: &[u8]) -> Option<Vec<u8>> {
+        Some(SIGNATURE.to_vec())
+    }
+}
