@@ -5,19 +5,21 @@
 //! every check that time or the rule can change. In scope: keeping and finding. Out of scope:
 //! those checks ([`crate::gate`]).
 
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::rc::Rc;
 
 use foldhash::SharedSeed;
 use foldhash::fast::SeedableRandomState;
-use quick_cache::Weighter;
 use quick_cache::unsync::{Cache, DefaultLifecycle};
+use quick_cache::{Equivalent, Weighter};
 
 use super::assertion::Assertion;
 use super::facts::Facts;
 
-/// How many tokens the cache is made for: its table starts with room for so many. Only
+/// How many tokens the cache is made for: its table starts with room for so many, which takes about
+/// 1 MB, because growing in between would take a large part of a millisecond of one request. Only
 /// [`MOST_BYTES`] bounds it.
-pub const EXPECTED_ENTRIES: usize = 10_000;
+pub const EXPECTED_ENTRIES: usize = 12_000;
 
 /// How much memory the entries may take, in bytes.
 pub const MOST_BYTES: u64 = 12 * 1024 * 1024;
@@ -38,16 +40,50 @@ pub struct Known {
 /// Tokens and what is known about them. The whole token is the key, so that no two tokens can be
 /// taken for each other.
 pub struct TokenCache {
-    entries: Cache<Box<str>, Known, ByteWeighter, SeedableRandomState>,
+    entries: Cache<Hashed<Box<str>>, Known, ByteWeighter, SeedableRandomState>,
+    hasher: SeedableRandomState,
+}
+
+/// A token and its hash. The table asks for the hash again when it drops an entry, and for all of
+/// them when it grows: to read ten thousand tokens for that would take milliseconds of one request.
+struct Hashed<T> {
+    hash: u32,
+    token: T,
+}
+
+impl<T> Hash for Hashed<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.hash.hash(state);
+    }
+}
+
+impl<T: PartialEq> PartialEq for Hashed<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.token == other.token
+    }
+}
+
+impl<T: Eq> Eq for Hashed<T> {}
+
+impl Equivalent<Hashed<Box<str>>> for Hashed<&str> {
+    fn equivalent(&self, key: &Hashed<Box<str>>) -> bool {
+        *self.token == *key.token
+    }
+}
+
+impl From<Hashed<&str>> for Hashed<Box<str>> {
+    fn from(Hashed { hash, token }: Hashed<&str>) -> Self {
+        Self { hash, token: token.into() }
+    }
 }
 
 #[derive(Clone)]
 struct ByteWeighter;
 
-impl Weighter<Box<str>, Known> for ByteWeighter {
-    fn weight(&self, token: &Box<str>, known: &Known) -> u64 {
+impl Weighter<Hashed<Box<str>>, Known> for ByteWeighter {
+    fn weight(&self, key: &Hashed<Box<str>>, known: &Known) -> u64 {
         // The assertion is counted before it is made: entries must not grow under the bound.
-        let bytes = token.len() + known.facts.weight() + known.facts.assertion_weight();
+        let bytes = key.token.len() + known.facts.weight() + known.facts.assertion_weight();
         u64::try_from(bytes).unwrap_or(u64::MAX).saturating_add(ENTRY_OVERHEAD)
     }
 }
@@ -56,31 +92,32 @@ impl TokenCache {
     /// An empty cache. `seed` must be random, so that no one can know which tokens share a slot.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self {
-            entries: Cache::with(
-                EXPECTED_ENTRIES,
-                MOST_BYTES,
-                ByteWeighter,
-                SeedableRandomState::with_seed(seed, SharedSeed::global_fixed()),
-                DefaultLifecycle::default(),
-            ),
-        }
+        let hasher = SeedableRandomState::with_seed(seed, SharedSeed::global_fixed());
+        let mut entries = Cache::with(
+            EXPECTED_ENTRIES,
+            MOST_BYTES,
+            ByteWeighter,
+            hasher.clone(),
+            DefaultLifecycle::default(),
+        );
+        entries.reserve(EXPECTED_ENTRIES);
+        Self { entries, hasher }
     }
 
     /// What is known about a token.
     #[must_use]
     pub fn get(&self, token: &str) -> Option<&Known> {
-        self.entries.get(token)
+        self.entries.get(&self.hashed(token))
     }
 
     /// Remembers a token, at the expense of others where there is no room.
     pub fn insert(&mut self, token: &str, known: Known) {
-        self.entries.insert(token.into(), known);
+        self.entries.insert(self.hashed(token).into(), known);
     }
 
     /// Replaces the assertion of a token that is still there.
     pub fn renew(&mut self, token: &str, assertion: Rc<Assertion>) {
-        if let Some(mut known) = self.entries.get_mut(token) {
+        if let Some(mut known) = self.entries.get_mut(&self.hashed(token)) {
             known.assertion = Some(assertion);
         }
     }
@@ -89,5 +126,11 @@ impl TokenCache {
     #[must_use]
     pub fn usage(&self) -> (usize, u64) {
         (self.entries.len(), self.entries.weight())
+    }
+
+    fn hashed<'t>(&self, token: &'t str) -> Hashed<&'t str> {
+        // Half of it tells apart far more tokens than there are, and keeps the entries small.
+        let hash = (self.hasher.hash_one(token) >> 32) as u32;
+        Hashed { hash, token }
     }
 }
