@@ -42,6 +42,14 @@ pub struct Assertion {
     pub renew_at: NumericDate,
 }
 
+impl Assertion {
+    /// How much memory it takes, in bytes.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        size_of::<Self>() + self.text.len()
+    }
+}
+
 /// The claims, in the order in which they are written.
 #[derive(Serialize)]
 struct Contents<'a> {

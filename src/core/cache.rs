@@ -82,8 +82,8 @@ struct ByteWeighter;
 
 impl Weighter<Hashed<Box<str>>, Known> for ByteWeighter {
     fn weight(&self, key: &Hashed<Box<str>>, known: &Known) -> u64 {
-        // The assertion is counted before it is made: entries must not grow under the bound.
-        let bytes = key.token.len() + known.facts.weight() + known.facts.assertion_weight();
+        let assertion = known.assertion.as_ref().map_or(0, |assertion| assertion.weight());
+        let bytes = key.token.len() + known.facts.weight() + assertion;
         u64::try_from(bytes).unwrap_or(u64::MAX).saturating_add(ENTRY_OVERHEAD)
     }
 }
@@ -117,9 +117,12 @@ impl TokenCache {
 
     /// Replaces the assertion of a token that is still there.
     pub fn renew(&mut self, token: &str, assertion: Rc<Assertion>) {
-        if let Some(mut known) = self.entries.get_mut(&self.hashed(token)) {
-            known.assertion = Some(assertion);
-        }
+        let key = self.hashed(token);
+        let Some(Known { facts, .. }) = self.entries.peek(&key) else { return };
+        let known = Known { facts: Rc::clone(facts), assertion: Some(assertion) };
+        // As a new entry, since it may weigh more and others have to go for it. But not as one more
+        // use of the token: a token that is used once must not count as one that is used often.
+        let _ = self.entries.replace(key.into(), known, true);
     }
 
     /// How many tokens there are, and about how many bytes they take.

@@ -88,20 +88,8 @@ impl Facts {
             .iter()
             .map(|values| size_of::<Box<[Scalar]>>() + values.iter().map(scalar).sum::<usize>())
             .sum();
-        size_of::<Self>() + self.header_lines.len() + self.repeated_bytes() + claims
-    }
-
-    /// At most how many bytes an assertion about these facts takes: its fixed part, with room for
-    /// long names of issuer and audience, and what it repeats, in base64.
-    #[must_use]
-    pub fn assertion_weight(&self) -> usize {
-        const FIXED: usize = 768;
-        FIXED + self.repeated_bytes() * 4 / 3
-    }
-
-    /// The length of the texts that an assertion repeats.
-    fn repeated_bytes(&self) -> usize {
         let bytes = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
-        bytes(&self.identity.subject) + bytes(&self.identity.token_id) + self.scopes.len()
+        let identity = bytes(&self.identity.subject) + bytes(&self.identity.token_id);
+        size_of::<Self>() + self.header_lines.len() + identity + self.scopes.len() + claims
     }
 }

@@ -14,10 +14,17 @@ mod boot;
 mod cache;
 mod claims;
 mod fixture;
+mod memory;
 #[path = "../support/native.rs"]
 mod native;
 mod order;
 mod permits;
 mod properties;
 mod texts;
+#[allow(dead_code, reason = "the benchmarks use the rest of it")]
+#[path = "../support/usual.rs"]
+mod usual;
+#[allow(dead_code, reason = "the benchmarks use the rest of it")]
+#[path = "../support/verified.rs"]
+mod verified;
 mod wire;
