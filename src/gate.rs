@@ -245,7 +245,7 @@ impl<E: SignatureEngine> Gate<E> {
             if self.settings.forward.token == TokenForwarding::Strip {
                 strip(credentials.source, head, &mut edits, &mut query);
             }
-            edits.extend(&facts.header_lines);
+            edits.extend(facts.header_lines());
             if let Some(assertion) = assertion {
                 edits.set(ASSERTION_HEADER, &assertion.text);
             }

@@ -115,10 +115,10 @@ impl<K> Signer<K> {
         let contents = Contents {
             iss: ISSUER,
             aud: &self.audience,
-            sub: facts.identity.subject.as_deref(),
+            sub: facts.subject(),
             iat: now,
             exp: expiration,
-            tid: facts.identity.token_id.as_deref(),
+            tid: facts.token_id(),
             oiss: issuer,
             scope: facts.scope(),
         };

@@ -18,21 +18,20 @@ pub struct Facts {
     pub expiration: NumericDate,
     /// `nbf`.
     pub not_before: Option<NumericDate>,
-    /// The claims that an assertion repeats.
-    pub identity: Identity,
-    /// The mapped claims as header lines, see [`super::mutate::HeaderMap::lines`].
-    pub header_lines: Box<str>,
-    scopes: Box<str>,
+    /// All texts, one after the other. A cache full of facts is mostly these.
+    texts: Box<str>,
+    header_lines: Place,
+    scope: Place,
+    subject: Option<Place>,
+    token_id: Option<Place>,
     rule_claims: Box<[Box<[Scalar]>]>,
 }
 
-/// Who the token is about and which token it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Identity {
-    /// `sub`.
-    pub subject: Option<Box<str>>,
-    /// `jti`.
-    pub token_id: Option<Box<str>>,
+/// Where a text is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    start: u32,
+    end: u32,
 }
 
 impl Facts {
@@ -44,7 +43,12 @@ impl Facts {
         expiration: NumericDate,
         not_before: Option<NumericDate>,
     ) -> Self {
-        let text = |name| claims.get(name).and_then(Value::as_str).map(Box::from);
+        // First the longest, which holds the claims that are mapped.
+        let mut texts = settings.forward.claims.lines(claims);
+        let header_lines = Place::of(0, texts.len());
+        let scope = keep(&mut texts, &claims::scopes(claims));
+        let mut text = |name| Some(keep(&mut texts, claims.get(name)?.as_str()?));
+        let (subject, token_id) = (text("sub"), text("jti"));
         let rule_claim = |path: &String| {
             claims::lookup(claims, path).map(scalars).unwrap_or_default().into_boxed_slice()
         };
@@ -52,22 +56,42 @@ impl Facts {
             provider,
             expiration,
             not_before,
-            identity: Identity { subject: text("sub"), token_id: text("jti") },
-            header_lines: settings.forward.claims.lines(claims).into_boxed_str(),
-            scopes: claims::scopes(claims).into_boxed_str(),
+            texts: texts.into_boxed_str(),
+            header_lines,
+            scope,
+            subject,
+            token_id,
             rule_claims: settings.rule_claims.iter().map(rule_claim).collect(),
         }
     }
 
-    /// The granted scopes.
-    pub fn scopes(&self) -> impl Iterator<Item = &str> {
-        self.scopes.split(' ').filter(|scope| !scope.is_empty())
+    /// The mapped claims as header lines, see [`super::mutate::HeaderMap::lines`].
+    #[must_use]
+    pub fn header_lines(&self) -> &str {
+        self.text(self.header_lines)
+    }
+
+    /// `sub`.
+    #[must_use]
+    pub fn subject(&self) -> Option<&str> {
+        self.subject.map(|place| self.text(place))
+    }
+
+    /// `jti`.
+    #[must_use]
+    pub fn token_id(&self) -> Option<&str> {
+        self.token_id.map(|place| self.text(place))
     }
 
     /// The granted scopes, separated by single spaces.
     #[must_use]
     pub fn scope(&self) -> &str {
-        &self.scopes
+        self.text(self.scope)
+    }
+
+    /// The granted scopes.
+    pub fn scopes(&self) -> impl Iterator<Item = &str> {
+        self.scope().split(' ').filter(|scope| !scope.is_empty())
     }
 
     /// The values of the claim at this position of [`Settings::rule_claims`].
@@ -88,8 +112,78 @@ impl Facts {
             .iter()
             .map(|values| size_of::<Box<[Scalar]>>() + values.iter().map(scalar).sum::<usize>())
             .sum();
-        let bytes = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
-        let identity = bytes(&self.identity.subject) + bytes(&self.identity.token_id);
-        size_of::<Self>() + self.header_lines.len() + identity + self.scopes.len() + claims
+        size_of::<Self>() + self.texts.len() + claims
+    }
+
+    fn text(&self, place: Place) -> &str {
+        self.texts.get(place.start as usize..place.end as usize).unwrap_or_default()
+    }
+}
+
+impl Place {
+    /// No token is so long that a text of it would not fit.
+    fn of(start: usize, end: usize) -> Self {
+        let [start, end] = [start, end].map(|at| u32::try_from(at).unwrap_or(u32::MAX));
+        Self { start, end }
+    }
+}
+
+/// Adds a text, unless it is there already.
+fn keep(texts: &mut String, text: &str) -> Place {
+    let start = texts.find(text).unwrap_or_else(|| {
+        let end = texts.len();
+        texts.push_str(text);
+        end
+    });
+    Place::of(start, start + text.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    static SETTINGS: LazyLock<Settings> = LazyLock::new(|| {
+        let table = json!({
+            "origin": "https://origin.internal",
+            "providers": [{
+                "name": "main", "issuer": "i", "audiences": ["api"], "algorithms": ["ES256"],
+                "keys": ["KEYS"],
+            }],
+            "forward": { "claim_to_headers": { "X-Id": "sub", "X-Scope": "scope" } },
+        });
+        Settings::parse(&table.to_string()).unwrap()
+    });
+
+    proptest! {
+        #[test]
+        fn texts_that_share_their_room_are_told_as_they_came(
+            subject in prop::option::of("[aX\\n é-]{0,5}"),
+            token_id in prop::option::of("[aX\\n é-]{0,5}"),
+            scope in "[ab]{1,2}( [ab]{1,2}){0,3}",
+        ) {
+            let claims = json!({ "sub": subject, "jti": token_id, "scope": scope });
+            let claims = claims.as_object().unwrap();
+            let facts = Facts::collect(&SETTINGS, 0, claims, 1, None);
+            prop_assert_eq!(facts.subject(), subject.as_deref());
+            prop_assert_eq!(facts.token_id(), token_id.as_deref());
+            prop_assert_eq!(facts.scope(), scope);
+            prop_assert_eq!(facts.header_lines(), SETTINGS.forward.claims.lines(claims));
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_part_of_another_takes_no_room() {
+        let weight = |claims: Value| {
+            Facts::collect(&SETTINGS, 0, claims.as_object().unwrap(), 1, None).weight()
+        };
+        let mapped = weight(json!({ "sub": "alice", "scope": "read write" }));
+        assert_eq!(mapped, size_of::<Facts>() + "=X-Id\nalice\n=X-Scope\nread write\n".len());
+        let named = weight(json!({ "sub": "alice", "scope": "read write", "jti": "t-1" }));
+        assert_eq!(named, mapped + 3);
     }
 }
