@@ -20,7 +20,7 @@ use crate::core::config::{Origin, Settings, TokenForwarding};
 use crate::core::credentials::{self, Credentials, CredentialsFault, Source};
 use crate::core::denial::{Denial, Reason, TextResponse};
 use crate::core::facts::Facts;
-use crate::core::mutate::{ASSERTION_HEADER, CLIENT_ADDRESS, Edits};
+use crate::core::mutate::{CLIENT_ADDRESS, Edits};
 use crate::core::path::RequestPath;
 use crate::core::request::RequestHead;
 use crate::core::rules::Matched;
@@ -247,7 +247,7 @@ impl<E: SignatureEngine> Gate<E> {
             }
             edits.extend(facts.header_lines());
             if let Some(assertion) = assertion {
-                edits.set(ASSERTION_HEADER, &assertion.text);
+                edits.set_assertion(assertion);
             }
         }
         self.permit_with(head, path, query, edits, Body::Stream)

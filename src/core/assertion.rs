@@ -4,6 +4,8 @@
 //! ([`super::mutate`]).
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::rc::Rc;
 
 use jwt_compact::alg::{Hs256, Hs256Key};
 use jwt_compact::{AlgorithmExt as _, AlgorithmSignature, Claims, Header};
@@ -24,6 +26,8 @@ pub struct Signer<K> {
     audience: String,
     ttl_seconds: i64,
     header: Header,
+    /// The header as it is written, once there is an assertion.
+    head: OnceCell<Rc<str>>,
     key: SigningKey<K>,
     public_jwk: Option<Value>,
 }
@@ -36,17 +40,25 @@ enum SigningKey<K> {
 /// A signed assertion and how long it may be used again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assertion {
-    /// The compact JWS.
-    pub text: Box<str>,
+    /// The header of the compact JWS: one text for all assertions of a signer.
+    head: Rc<str>,
+    /// Its claims and its signature, each after a dot.
+    rest: Box<str>,
     /// From this time on, a new one is made.
     pub renew_at: NumericDate,
 }
 
 impl Assertion {
-    /// How much memory it takes, in bytes.
+    /// The compact JWS, in two parts.
+    #[must_use]
+    pub fn parts(&self) -> [&str; 2] {
+        [&self.head, &self.rest]
+    }
+
+    /// How much memory it takes besides the header, in bytes.
     #[must_use]
     pub fn weight(&self) -> usize {
-        size_of::<Self>() + self.text.len()
+        size_of::<Self>() + self.rest.len()
     }
 }
 
@@ -91,6 +103,7 @@ impl<K> Signer<K> {
             audience: settings.audience.clone(),
             ttl_seconds: settings.ttl_seconds,
             header,
+            head: OnceCell::new(),
             key: signing_key,
             public_jwk: key.public_jwk(),
         })
@@ -136,7 +149,9 @@ impl<K> Signer<K> {
         }
         // Renewed at half its life, so that the origin never gets one that is about to end.
         let renew_at = now.saturating_add((expiration.saturating_sub(now) / 2).max(1));
-        Some(Assertion { text: text.into_boxed_str(), renew_at })
+        let (head, rest) = text.split_at_checked(text.find('.')?)?;
+        let head = Rc::clone(self.head.get_or_init(|| head.into()));
+        Some(Assertion { head, rest: rest.into(), renew_at })
     }
 }
 

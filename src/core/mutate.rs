@@ -7,11 +7,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
+use super::assertion::Assertion;
 use super::claims;
 use super::request::RequestHead;
 
 /// The assertion's header.
-pub const ASSERTION_HEADER: &str = "x-auth-assertion";
+const ASSERTION_HEADER: &str = "x-auth-assertion";
 
 /// Where the platform says who is connected to it.
 pub const CLIENT_ADDRESS: &str = "cf-connecting-ip";
@@ -126,8 +127,10 @@ impl HeaderMap {
             let Some(value) = claims::lookup(claims, claim) else { continue };
             let spaced = matches!(claim.as_str(), "scope" | "scp");
             match header_value(value, if spaced { ' ' } else { ',' }) {
-                Some(HeaderValue::Plain(value)) => push_line(&mut lines, name, "", &value),
-                Some(HeaderValue::Encoded(value)) => push_line(&mut lines, name, "-B64", &value),
+                Some(HeaderValue::Plain(value)) => push_line(&mut lines, &[name], &[&value]),
+                Some(HeaderValue::Encoded(value)) => {
+                    push_line(&mut lines, &[name, "-B64"], &[&value]);
+                }
                 None => {}
             }
         }
@@ -191,11 +194,11 @@ pub fn is_field_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(is_token_byte)
 }
 
-fn push_line(lines: &mut String, name: &str, suffix: &str, value: &str) {
-    lines.push_str(name);
-    lines.push_str(suffix);
+/// Adds a header whose name and value come in parts.
+fn push_line(lines: &mut String, name: &[&str], value: &[&str]) {
+    lines.extend(name.iter().copied());
     lines.push('\n');
-    lines.push_str(value);
+    lines.extend(value.iter().copied());
     lines.push('\n');
 }
 
@@ -263,7 +266,12 @@ impl Edits {
 
     /// Sets a header, whether or not it is also removed, to a value that is a legal field value.
     pub fn set(&mut self, name: &str, value: &str) {
-        push_line(&mut self.set, name, "", value);
+        push_line(&mut self.set, &[name], &[value]);
+    }
+
+    /// Sets the assertion's header.
+    pub fn set_assertion(&mut self, assertion: &Assertion) {
+        push_line(&mut self.set, &[ASSERTION_HEADER], &assertion.parts());
     }
 
     /// Sets the headers that [`HeaderMap::lines`] made.
