@@ -44,6 +44,10 @@ const RUNS: usize = 7;
 /// How many come while all those that are held are in use.
 const TOKENS_AMONG_USED: u32 = 1_000;
 
+/// How many tokens must fit, and into how much memory.
+const LEAST_ENTRIES: usize = 10_000;
+const MOST_BYTES: usize = 16 << 20;
+
 fn main() {
     let verifier = Verifier::new();
     let tokens: Vec<String> = (0..TOKENS).map(verified::token).collect();
@@ -107,6 +111,8 @@ fn report_memory(cache: &TokenCache, taken: Memory, token_bytes: usize) {
     println!("{weight} bytes by weight, {} for each", weight / entries as u64);
     println!("{} bytes allocated, {} for each", taken.bytes, taken.bytes / entries);
     println!("{:.1} allocations for each", taken.allocations as f64 / entries as f64);
+    assert!(entries >= LEAST_ENTRIES, "fewer than {LEAST_ENTRIES} tokens fit");
+    assert!(taken.bytes <= MOST_BYTES, "more than {MOST_BYTES} bytes are allocated");
 }
 
 /// How long a step took, and how many bytes it allocated.

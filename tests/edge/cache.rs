@@ -19,7 +19,7 @@ use super::harness::{
 const PIPELINE: usize = 32;
 const CONNECTIONS: usize = 4;
 /// The bound of the cache, and what an entry weighs at the least.
-const MOST_BYTES: u64 = 12 << 20;
+const MOST_BYTES: u64 = 16 << 20;
 const LEAST_ENTRY_BYTES: u64 = 672;
 /// By how much the wasm memory may still grow once the cache is full: what was freed in pieces is
 /// not always found again. A million tokens are over a GB.
@@ -114,7 +114,7 @@ async fn a_token_is_kept_once() {
 #[tokio::test]
 async fn distinct_tokens_without_end_take_no_more_memory() {
     let soak = std::env::var("EDGEWARD_SOAK").is_ok_and(|text| text == "1");
-    let (full, end) = if soak { (100_000, 1_000_000) } else { (20_000, 40_000) };
+    let (full, end) = if soak { (100_000, 1_000_000) } else { (20_000, 55_000) };
     let (gate, origin) = after(full, full).await;
     let before = memory(&gate).await;
     through(&gate, full, end, end).await;
