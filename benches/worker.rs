@@ -67,7 +67,7 @@ use lines::Table;
 use measure::measure;
 use origin::Origin;
 use pinning::Cpus;
-use rows::Row;
+use rows::{EXAMINED, Row};
 use tokens::Tokens;
 
 const ALGORITHMS: &str = "RS256,PS256,ES256,ES384,EdDSA,HS256";
@@ -92,11 +92,26 @@ impl Plan {
             parts.map(str::to_owned).collect()
         };
         let rounds = std::env::var("EDGEWARD_BENCH_ROUNDS");
-        Self {
+        let plan = Self {
             algorithms: list("EDGEWARD_BENCH_ALGS", ALGORITHMS),
             rounds: rounds
                 .map_or(ROUNDS, |text| text.parse().expect("EDGEWARD_BENCH_ROUNDS is a number")),
             rows: list("EDGEWARD_BENCH_ROWS", ""),
+        };
+        plan.check();
+        plan
+    }
+
+    /// A misspelt name would measure nothing, or something else.
+    fn check(&self) {
+        assert!(self.rounds > 0, "EDGEWARD_BENCH_ROUNDS must be at least 1");
+        for alg in &self.algorithms {
+            assert!(mint::ALGORITHMS.contains(&alg.as_str()), "no such algorithm: {alg}");
+        }
+        let mut known: Vec<_> = Row::all(EXAMINED).into_iter().map(Row::name).collect();
+        known.push(COLD_START.to_owned());
+        for row in &self.rows {
+            assert!(known.contains(row), "no such row: {row}; there are {}", known.join(", "));
         }
     }
 

@@ -102,8 +102,8 @@ impl Table {
             return String::new();
         }
         format!(
-            "\nworkerd had its processor for less than {:.0} % of the time in: {}. Something else \
-             ran on this machine: believe the processor times rather than the rates.\n",
+            "\nworkerd had its processor for less than {:.0} % of the time in: {}. The rest was other \
+             work on this machine, or waiting: believe the processor times rather than the rates.\n",
             BUSY * 100.0,
             idle.join(", ")
         )

@@ -16,6 +16,8 @@ use super::workerd::Workerd;
 const TURN: Duration = Duration::from_millis(600);
 /// So many tokens are taken for seen; the others stay new until their turn.
 const SEEN: usize = 100;
+/// So many of the others has it met in [`check`].
+const CHECKED: usize = 1;
 /// Requests in the two halves of the turn before the first round: the first warms up, the second
 /// says how many requests make a turn.
 const WARM_UP: usize = 2000;
@@ -86,7 +88,7 @@ impl Process {
     async fn start(contender: Contender, tokens: &Tokens, surroundings: &Surroundings<'_>) -> Self {
         let workerd = contender.start(surroundings);
         check::check(contender, workerd.address, tokens).await;
-        Self { contender, workerd, next_good: SEEN, next_bad: 0, next_expired: 0 }
+        Self { contender, workerd, next_good: SEEN, next_bad: CHECKED, next_expired: CHECKED }
     }
 }
 

@@ -5,7 +5,7 @@ use super::contender::Contender::{
 };
 
 /// The algorithm with the further rows: a browser's headers, an origin with a URL.
-const EXAMINED: &str = "ES256";
+pub const EXAMINED: &str = "ES256";
 
 /// The tokens of a row.
 #[derive(Clone, Copy, PartialEq, Eq)]
