@@ -107,6 +107,7 @@ enum Identity<'a> {
 
 impl<E: SignatureEngine> Gate<E> {
     /// Decides about a request at `now`.
+    #[inline(never)] // see docs/performance.md, "Cold start"
     pub fn decide(&self, head: &RequestHead<'_>, now: NumericDate) -> Result<Decision<'_>, Denial> {
         // (1)
         if ["TRACE", "TRACK", "CONNECT"].iter().any(|one| head.method.eq_ignore_ascii_case(one)) {

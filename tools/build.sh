@@ -23,7 +23,7 @@ wasm-bindgen $target/wasm32-unknown-unknown/release/edgeward.wasm --out-dir $mad
 
 # Features by name: with --all-features, binaryen writes what the runtime does not read yet.
 mkdir -p "$out"
-wasm-opt -O3 --enable-mutable-globals --enable-sign-ext --enable-nontrapping-float-to-int \
+wasm-opt -O3 --one-caller-inline-max-function-size=0 --enable-mutable-globals --enable-sign-ext --enable-nontrapping-float-to-int \
     --enable-bulk-memory --enable-multivalue --enable-reference-types --enable-exception-handling \
     $made/index_bg.wasm -o "$out/index_bg.wasm"
 

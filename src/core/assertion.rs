@@ -117,6 +117,7 @@ impl<K> Signer<K> {
 
     /// Signs an assertion about a verified token of `issuer`. `None` if the platform cannot sign.
     #[must_use]
+    #[inline(never)] // see docs/performance.md, "Cold start"
     pub fn sign<E: SignatureEngine<SigningKey = K>>(
         &self,
         engine: &E,

@@ -182,7 +182,7 @@ mod tests {
             Facts::collect(&SETTINGS, 0, claims.as_object().unwrap(), 1, None).weight()
         };
         let mapped = weight(json!({ "sub": "alice", "scope": "read write" }));
-        assert_eq!(mapped, size_of::<Facts>() + "=X-Id\nalice\n=X-Scope\nread write\n".len());
+        assert_eq!(mapped, size_of::<Facts>() + "X-Id\nalice\nX-Scope\nread write\n".len());
         let named = weight(json!({ "sub": "alice", "scope": "read write", "jti": "t-1" }));
         assert_eq!(named, mapped + 3);
     }

@@ -193,6 +193,7 @@ impl From<TokenFault> for Reason {
 }
 
 /// Checks a token. `keys` holds the keys of each provider, in the order of the providers.
+#[inline(never)] // see docs/performance.md, "Cold start"
 pub fn verify<E: SignatureEngine>(
     settings: &Settings,
     keys: &[Vec<ReadyKey<E::Key>>],

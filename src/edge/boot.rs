@@ -80,6 +80,7 @@ impl Isolate {
         result
     }
 
+    #[inline(never)] // see docs/performance.md, "Cold start"
     fn boot(env: &JsValue) -> Self {
         let secret = |name: &str| glue::binding_text(env, name);
         let (state, service) = match Self::gate(env, &secret) {

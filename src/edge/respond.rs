@@ -8,6 +8,7 @@ use crate::core::denial::{Denial, LogContext, Recipient, TextResponse};
 use crate::core::request::RequestHead;
 
 /// Sends a denial and logs it. `detail` is what the platform said, for the log alone.
+#[inline(never)] // see docs/performance.md, "Cold start"
 pub(super) fn deny(
     isolate: &Isolate,
     head: &RequestHead<'_>,

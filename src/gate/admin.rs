@@ -98,6 +98,7 @@ impl Misconfigured {
 
 impl<E: SignatureEngine> Gate<E> {
     /// Answers a request to the gate itself.
+    #[inline(never)] // see docs/performance.md, "Cold start"
     pub(super) fn answer(
         &self,
         endpoint: Endpoint,

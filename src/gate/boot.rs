@@ -28,6 +28,7 @@ pub struct Report {
 impl<E: SignatureEngine> Gate<E> {
     /// Makes a gate ready. `table` is the `AUTH` table as JSON; `secret` gives the text of a
     /// secret binding; `seed` is random. The error lists all that has to be mended.
+    #[inline(never)] // see docs/performance.md, "Cold start"
     pub fn boot(
         table: &str,
         secret: &dyn Fn(&str) -> Option<String>,
