@@ -6,12 +6,13 @@
 #
 # Variables make it shorter:
 #   EDGEWARD_BENCH_ALGS    algorithms, separated by commas
-#   EDGEWARD_BENCH_ROUNDS  turns of each row, 7 unless given
+#   EDGEWARD_BENCH_STARTS  how often all processes are started anew, 3 unless given
+#   EDGEWARD_BENCH_ROUNDS  turns of each row after each start, 5 unless given
 #   EDGEWARD_BENCH_ROWS    rows by their names in the tables, and "cold start", separated by commas;
 #                          the benchmarks of the core are then left out
 #   EDGEWARD_BUILD         another build than build/
 # For instance, in a quarter of a minute:
-#   EDGEWARD_BENCH_ALGS=ES256 EDGEWARD_BENCH_ROUNDS=3 \
+#   EDGEWARD_BENCH_ALGS=ES256 EDGEWARD_BENCH_STARTS=1 \
 #     EDGEWARD_BENCH_ROWS="forward,edits,edgeward seen,jose seen" make bench
 source "$(dirname "$0")/common.sh"
 

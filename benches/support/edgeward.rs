@@ -18,8 +18,20 @@ pub fn build_directory() -> PathBuf {
 /// The bindings of a gate in front of `origin` (a URL or a service) for the tokens that `keys`
 /// verify.
 pub fn bindings(origin: &str, algorithms: &[String], keys: &[Value]) -> String {
+    bindings_with(&settings(origin, algorithms), keys)
+}
+
+/// The same without an assertion: the origin is told as much as by the peers.
+#[allow(dead_code, reason = "the load test has no peers")]
+pub fn bindings_without_assertion(origin: &str, algorithms: &[String], keys: &[Value]) -> String {
+    let mut settings = settings(origin, algorithms);
+    settings["forward"].as_object_mut().expect("a table").remove("assertion");
+    bindings_with(&settings, keys)
+}
+
+fn bindings_with(settings: &Value, keys: &[Value]) -> String {
     [
-        json_binding("AUTH", &settings(origin, algorithms)),
+        json_binding("AUTH", settings),
         text_binding("JWT_KEYS", &json!({ "keys": keys }).to_string()),
         text_binding("ASSERTION_KEY", &mint::assertion_jwk().to_string()),
         text_binding("ADMIN_TOKEN", ADMIN_TOKEN),

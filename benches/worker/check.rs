@@ -15,7 +15,7 @@ use super::tokens::{Tokens, with_bad_signature};
 /// When it does not, with what it answered.
 pub async fn check(contender: Contender, address: SocketAddr, tokens: &Tokens) {
     let name = contender.name();
-    if contender != Contender::Forward {
+    if !matches!(contender, Contender::Forward | Contender::Refuse) {
         let (status, answer) =
             ask(address, &request(ECHO, Sender::Service, Some(&tokens.good[0]))).await;
         let wanted =

@@ -11,6 +11,9 @@ use super::pinning::Cpus;
 use super::tokens::Tokens;
 use super::workerd::{Files, Workerd, binary, json_binding, origin_service, root, text_binding};
 
+/// The origin as a service binding.
+const SERVICE: &str = "service:ORIGIN";
+
 /// A Worker that is measured.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Contender {
@@ -22,7 +25,13 @@ pub enum Contender {
     Edits,
     /// The same, with an origin that has a URL.
     EditsByUrl,
+    /// Hands requests on with all the edits that edgeward makes, none of which it has to find out.
+    EightEdits,
+    /// Refuses everything.
+    Refuse,
     Edgeward,
+    /// Without the signed assertion, of which the peers have nothing like it.
+    EdgewardUnsigned,
     EdgewardByUrl,
     Jose,
     Hono,
@@ -55,6 +64,9 @@ impl Contender {
             Self::Forward => "forward",
             Self::Edits => "edits",
             Self::EditsByUrl => "edits by URL",
+            Self::EightEdits => "eight edits",
+            Self::Refuse => "refuse",
+            Self::EdgewardUnsigned => "edgeward without assertion",
             Self::Edgeward => "edgeward",
             Self::EdgewardByUrl => "edgeward by URL",
             Self::Jose => "jose",
@@ -64,15 +76,25 @@ impl Contender {
 
     /// Whether it refuses anything.
     pub fn is_gate(self) -> bool {
-        matches!(self, Self::Edgeward | Self::EdgewardByUrl | Self::Jose | Self::Hono)
+        self.is_edgeward() || matches!(self, Self::Jose | Self::Hono)
+    }
+
+    fn is_edgeward(self) -> bool {
+        matches!(self, Self::Edgeward | Self::EdgewardUnsigned | Self::EdgewardByUrl)
     }
 
     /// Its modules and its configuration, written.
     pub fn files(self, surroundings: &Surroundings) -> Files {
         let (services, origin) = origin_service(surroundings.origin);
+        let (algorithms, keys) = (algorithms(surroundings), surroundings.keys);
         let bindings = match self {
-            Self::Edgeward => edgeward_bindings(surroundings, "service:ORIGIN"),
-            Self::EdgewardByUrl => edgeward_bindings(surroundings, &surroundings.origin_url()),
+            Self::Edgeward => edgeward::bindings(SERVICE, &algorithms, keys),
+            Self::EdgewardUnsigned => {
+                edgeward::bindings_without_assertion(SERVICE, &algorithms, keys)
+            }
+            Self::EdgewardByUrl => {
+                edgeward::bindings(&surroundings.origin_url(), &algorithms, keys)
+            }
             _ => peer_bindings(surroundings),
         };
         let bindings = bindings + &origin;
@@ -90,8 +112,9 @@ impl Contender {
     /// The only module of those that are written in JavaScript.
     fn script(self) -> Option<PathBuf> {
         let name = match self {
-            Self::Edgeward | Self::EdgewardByUrl => return None,
+            edgeward if edgeward.is_edgeward() => return None,
             Self::EditsByUrl => "edits-url",
+            Self::EightEdits => "eight-edits",
             other => other.name(),
         };
         Some(root().join("target/bench/peers").join(name).with_extension("js"))
@@ -114,10 +137,6 @@ fn peer_bindings(surroundings: &Surroundings) -> String {
         json_binding("KEY", &surroundings.keys[0]),
     ]
     .concat()
-}
-
-fn edgeward_bindings(surroundings: &Surroundings, origin: &str) -> String {
-    edgeward::bindings(origin, &algorithms(surroundings), surroundings.keys)
 }
 
 /// Those that the keys are for.

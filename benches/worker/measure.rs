@@ -125,7 +125,8 @@ impl Field<'_> {
     }
 
     async fn turn(&mut self, row: Row, count: usize) -> Turn {
-        let lead_in = script(row, &self.tokens.good[..SEEN], 200);
+        let accepted = if row.contender == Contender::Refuse { 401 } else { 200 };
+        let lead_in = script(row, &self.tokens.good[..SEEN], accepted);
         let script = self.script(row, count);
         let workerd = &self.process(row).workerd;
         let mut client = Client::connect(workerd.address).await;

@@ -1,7 +1,8 @@
 //! What is measured: one row for each contender with each kind of traffic.
 
 use super::contender::Contender::{
-    self, Edgeward, EdgewardByUrl, Edits, EditsByUrl, Forward, Hono, Jose,
+    self, Edgeward, EdgewardByUrl, EdgewardUnsigned, Edits, EditsByUrl, EightEdits, Forward, Hono,
+    Jose, Refuse,
 };
 
 /// The algorithm with the further rows: a browser's headers, an origin with a URL.
@@ -71,8 +72,13 @@ impl Row {
     /// All rows of an algorithm. Those that are compared stand next to each other.
     pub fn all(alg: &str) -> Vec<Self> {
         let gates = [Edgeward, Jose, Hono];
-        let mut rows = vec![Self::new(Forward, Traffic::Seen), Self::new(Edits, Traffic::Seen)];
-        for traffic in [Traffic::Seen, Traffic::New].into_iter().chain(DENIALS) {
+        let mut rows = [Forward, Edits, EightEdits].map(|it| Self::new(it, Traffic::Seen)).to_vec();
+        for traffic in [Traffic::Seen, Traffic::New] {
+            rows.extend(gates.map(|gate| Self::new(gate, traffic)));
+            rows.push(Self::new(EdgewardUnsigned, traffic));
+        }
+        rows.push(Self::new(Refuse, Traffic::Garbage));
+        for traffic in DENIALS {
             rows.extend(gates.map(|gate| Self::new(gate, traffic)));
         }
         if alg == EXAMINED {
@@ -94,19 +100,26 @@ impl Row {
         name
     }
 
-    /// The row that says how fast this one could be at best.
+    /// The row that says how fast this one could be at best: two edits for what passes, nothing but
+    /// the answer for what does not.
     pub fn limit(self) -> Option<Self> {
-        if !self.contender.is_gate() || DENIALS.contains(&self.traffic) {
-            return None;
-        }
-        let by_url = self.contender == EdgewardByUrl;
-        let contender = if by_url { EditsByUrl } else { Edits };
-        Some(Self { contender, traffic: Traffic::Seen, sender: self.sender })
+        let (contender, traffic) = match self {
+            Self {
+                contender: Forward | Edits | EditsByUrl | Refuse | Contender::Empty, ..
+            } => {
+                return None;
+            }
+            Self { traffic, .. } if DENIALS.contains(&traffic) => (Refuse, Traffic::Garbage),
+            Self { contender: EdgewardByUrl, .. } => (EditsByUrl, Traffic::Seen),
+            _ => (Edits, Traffic::Seen),
+        };
+        Some(Self { contender, traffic, sender: self.sender })
     }
 
     /// The row of another gate for the same traffic.
     pub fn of_peer(self, peer: Contender) -> Option<Self> {
-        (self.contender == Edgeward).then_some(Self { contender: peer, ..self })
+        matches!(self.contender, Edgeward | EdgewardUnsigned)
+            .then_some(Self { contender: peer, ..self })
     }
 
     /// A request of this row as it goes over the wire.

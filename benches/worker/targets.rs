@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::cold::ColdStart;
-use super::contender::Contender::{self, Edgeward};
+use super::contender::Contender::{self, Edgeward, EdgewardUnsigned};
 use super::lines::{Line, Ratio, Table};
 use super::rows::{DENIALS, Row, Traffic};
 
@@ -79,21 +79,23 @@ impl Target {
 
 fn of_table(table: &Table) -> Vec<Target> {
     let mut targets = Vec::new();
-    let mut want = |traffic: Traffic, to: Contender, wanted: f64| {
-        let line = table.line(Row::new(Edgeward, traffic));
-        if let Some(found) = line.and_then(|line| ratio(line, to)) {
-            let what = format!("{}, {} to {}", table.alg, traffic.name(), to.name());
+    let mut want = |row: Row, to: Contender, wanted: f64| {
+        if let Some(found) = table.line(row).and_then(|line| ratio(line, to)) {
+            let what = format!("{}, {} to {}", table.alg, row.name(), to.name());
             targets.push(Target::at_least(what, wanted, found));
         }
     };
-    want(Traffic::Seen, Contender::Edits, SEEN_OF_LIMIT);
-    want(Traffic::Seen, Contender::Jose, SEEN_OF_JOSE);
-    want(Traffic::Seen, Contender::Hono, SEEN_OF_HONO);
+    let seen = Row::new(Edgeward, Traffic::Seen);
+    want(seen, Contender::Edits, SEEN_OF_LIMIT);
+    want(seen, Contender::Jose, SEEN_OF_JOSE);
+    want(seen, Contender::Hono, SEEN_OF_HONO);
     for (_, wanted) in NEW_OF_JOSE.iter().filter(|(alg, _)| *alg == table.alg) {
-        want(Traffic::New, Contender::Jose, *wanted);
+        for contender in [Edgeward, EdgewardUnsigned] {
+            want(Row::new(contender, Traffic::New), Contender::Jose, *wanted);
+        }
     }
     for denial in DENIALS {
-        want(denial, Contender::Jose, DENIAL_OF_JOSE);
+        want(Row::new(Edgeward, denial), Contender::Jose, DENIAL_OF_JOSE);
     }
     targets
 }

@@ -1,0 +1,7 @@
+// Refuses everything unseen: what a denial costs at least.
+
+export default {
+  fetch() {
+    return new Response("unauthorized", { status: 401 });
+  },
+};
