@@ -23,6 +23,17 @@ pub(super) struct RuntimeKey {
     pss: JsValue,
 }
 
+/// Position in the glue's list of hashes.
+#[derive(Clone, Copy)]
+#[repr(u8)]
+pub(super) enum Hash {
+    /// The algorithm has its own.
+    None = 0,
+    Sha256 = 1,
+    Sha384 = 2,
+    Sha512 = 3,
+}
+
 impl SignatureEngine for RuntimeCrypto {
     type Key = RuntimeKey;
     type SigningKey = JsValue;
@@ -44,20 +55,21 @@ impl SignatureEngine for RuntimeCrypto {
         message: &[u8],
         signature: &[u8],
     ) -> bool {
-        let verify =
-            |hash, signature: &[u8]| glue::verify_signature(hash, &key.plain, message, signature);
-        let verify_pss = |hash| glue::verify_pss(hash, &key.pss, message, signature);
+        let verify = |hash: Hash, signature: &[u8]| {
+            glue::verify_signature(hash as u8, &key.plain, message, signature)
+        };
+        let verify_pss = |hash: Hash| glue::verify_pss(hash as u8, &key.pss, message, signature);
         match algorithm {
-            Algorithm::Rs256 => verify(Some("sha256"), signature),
-            Algorithm::Rs384 => verify(Some("sha384"), signature),
-            Algorithm::Rs512 => verify(Some("sha512"), signature),
-            Algorithm::Ps256 => verify_pss("sha256"),
-            Algorithm::Ps384 => verify_pss("sha384"),
-            Algorithm::Ps512 => verify_pss("sha512"),
-            Algorithm::Es256 => verify(Some("sha256"), &ecdsa_der(signature)),
-            Algorithm::Es384 => verify(Some("sha384"), &ecdsa_der(signature)),
-            Algorithm::Es512 => verify(Some("sha512"), &ecdsa_der(signature)),
-            Algorithm::EdDsa => verify(None, signature),
+            Algorithm::Rs256 => verify(Hash::Sha256, signature),
+            Algorithm::Rs384 => verify(Hash::Sha384, signature),
+            Algorithm::Rs512 => verify(Hash::Sha512, signature),
+            Algorithm::Ps256 => verify_pss(Hash::Sha256),
+            Algorithm::Ps384 => verify_pss(Hash::Sha384),
+            Algorithm::Ps512 => verify_pss(Hash::Sha512),
+            Algorithm::Es256 => verify(Hash::Sha256, &ecdsa_der(signature)),
+            Algorithm::Es384 => verify(Hash::Sha384, &ecdsa_der(signature)),
+            Algorithm::Es512 => verify(Hash::Sha512, &ecdsa_der(signature)),
+            Algorithm::EdDsa => verify(Hash::None, signature),
             Algorithm::Hs256 | Algorithm::Hs384 | Algorithm::Hs512 => false,
         }
     }

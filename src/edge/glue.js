@@ -114,10 +114,13 @@ export function importPrivateKey(jwk) {
   }
 }
 
-/** RSASSA-PKCS1-v1_5, ECDSA with a DER signature, or, with `hash` undefined, Ed25519. */
+// By number, because a name would be decoded for each signature.
+const HASHES = [undefined, "sha256", "sha384", "sha512"];
+
+/** RSASSA-PKCS1-v1_5, ECDSA with a DER signature, or, with hash 0, Ed25519. */
 export function verifySignature(hash, key, message, signature) {
   try {
-    return crypto.verify(hash, message, key, signature);
+    return crypto.verify(HASHES[hash], message, key, signature);
   } catch {
     return false;
   }
@@ -126,7 +129,7 @@ export function verifySignature(hash, key, message, signature) {
 /** RSASSA-PSS. The one-shot `verify` of this runtime ignores the padding, so it is not used. */
 export function verifyPss(hash, key, message, signature) {
   try {
-    return crypto.createVerify(hash).update(message).verify(key, signature);
+    return crypto.createVerify(HASHES[hash]).update(message).verify(key, signature);
   } catch {
     return false;
   }

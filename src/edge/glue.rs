@@ -49,10 +49,10 @@ extern "C" {
     #[wasm_bindgen(js_name = importPrivateKey)]
     pub(super) fn import_private_key(jwk: &str) -> JsValue;
 
-    /// RSASSA-PKCS1-v1_5, ECDSA (DER) or, without hash, Ed25519.
+    /// RSASSA-PKCS1-v1_5, ECDSA (DER) or, with [`Hash::None`](super::crypto::Hash), Ed25519.
     #[wasm_bindgen(js_name = verifySignature)]
     pub(super) fn verify_signature(
-        hash: Option<&str>,
+        hash: u8,
         key: &JsValue,
         message: &[u8],
         signature: &[u8],
@@ -60,7 +60,7 @@ extern "C" {
 
     /// RSASSA-PSS.
     #[wasm_bindgen(js_name = verifyPss)]
-    pub(super) fn verify_pss(hash: &str, key: &JsValue, message: &[u8], signature: &[u8]) -> bool;
+    pub(super) fn verify_pss(hash: u8, key: &JsValue, message: &[u8], signature: &[u8]) -> bool;
 
     /// An Ed25519 signature, or nothing.
     #[wasm_bindgen(js_name = signEd25519)]
