@@ -150,7 +150,10 @@ impl Report<'_> {
             },
             Verdict {
                 what: "the wasm memory grows by no more than 5 % after the first minute",
-                found: format!("{:.1} %", 100.0 * growth),
+                found: growth.map_or_else(
+                    || "workerd ended".to_owned(),
+                    |growth| format!("{:.1} %", 100.0 * growth),
+                ),
                 holds: watch::is_flat(&self.samples),
             },
         ]
