@@ -39,6 +39,8 @@ mod processors;
 mod report;
 #[path = "load/schedule.rs"]
 mod schedule;
+#[path = "load/subject.rs"]
+mod subject;
 #[path = "load/tally.rs"]
 mod tally;
 #[path = "load/traffic.rs"]
@@ -52,7 +54,6 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use serde_json::Value;
 use tokio::time::Instant;
 
 use clients::Shared;
@@ -61,9 +62,10 @@ use pinning::Cpus;
 use processors::Meter;
 use report::Report;
 use schedule::Load;
+use subject::Subject;
 use tally::Tally;
-use traffic::{ALGORITHM, Supply};
-use workerd::{Files, Workerd, binary, origin_service};
+use traffic::Supply;
+use workerd::Workerd;
 
 /// Over how long the clients connect before anything counts.
 const OPENING: Duration = Duration::from_secs(10);
@@ -78,11 +80,12 @@ async fn main() -> ExitCode {
     let seconds = setting("EDGEWARD_LOAD_SECONDS").unwrap_or(300);
     let clients = setting("EDGEWARD_LOAD_CLIENTS").unwrap_or(5_000);
 
-    let mut supply = Supply::new();
+    let subject = Subject::of_environment();
+    let mut supply = Supply::new(subject.mix());
     supply.stock((WARM_UP + CALIBRATION) as usize);
     let cpus = Cpus::take();
     let origin = Origin::start();
-    let workerd = start(&origin, supply.jwk(), &cpus);
+    let workerd = subject.start(&origin, supply.jwk(), &cpus);
     let shared = Arc::new(Shared {
         address: workerd.address,
         supply: Mutex::new(supply),
@@ -102,7 +105,7 @@ async fn main() -> ExitCode {
     println!("opening {clients} connections, then {seconds} s of load");
     let opening = Instant::now();
     let start = opening + OPENING;
-    let load = Load { clients, rate, opening, start, end: start + duration };
+    let load = Load { clients, rate, mix: subject.mix(), opening, start, end: start + duration };
     load.check();
     let followed = clients::follow(load, &shared);
     let meter = Meter::start(workerd.pid(), origin.pid());
@@ -112,18 +115,10 @@ async fn main() -> ExitCode {
     let tally = shared.tally.lock().unwrap();
     let facts = machine::facts(&cpus);
     let faults = faults(&workerd);
-    let report = Report { load, saturation, facts, tally: &tally, samples, faults };
+    let report = Report { subject, load, saturation, facts, tally: &tally, samples, faults };
     print!("{}", report.text());
     report.save();
     if report.is_right() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-/// Starts edgeward in front of the origin.
-fn start(origin: &Origin, key: Value, cpus: &Cpus) -> Workerd {
-    let (services, origin) = origin_service(origin.address);
-    let bindings = edgeward::bindings("service:ORIGIN", &[ALGORITHM.to_owned()], &[key]) + &origin;
-    let files = Files::built(&edgeward::build_directory(), &services, &bindings);
-    Workerd::serve(files, cpus.for_workerd(&binary()))
 }
 
 /// Some of what the Worker and workerd printed besides refusals: why an answer was a 5xx.

@@ -7,6 +7,8 @@
 #   EDGEWARD_LOAD_SECONDS  300 unless given
 #   EDGEWARD_LOAD_RATE     requests a second of all clients together; unless given, 60 % of what the
 #                          machine turns out to carry
+#   EDGEWARD_LOAD_WORKER   a Worker without authentication instead of edgeward, forward or edits (see
+#                          benches/peers): how much of what is measured is workerd's own
 #   EDGEWARD_BUILD         another build than build/
 source "$(dirname "$0")/common.sh"
 

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::connection::Connection;
 use super::schedule::{Due, Load, random};
 use super::tally::{Tally, Times};
-use super::traffic::{Kind, Supply};
+use super::traffic::Supply;
 
 /// How many clients send as fast as answers come.
 const BUSY_CLIENTS: u32 = 64;
@@ -31,6 +31,7 @@ pub struct Shared {
 ///
 /// When an answer is wrong.
 pub async fn saturate(shared: &Arc<Shared>, requests: u32) -> f64 {
+    let mix = shared.supply.lock().unwrap().mix();
     let begin = Instant::now();
     let mut clients = JoinSet::new();
     for client in 0..BUSY_CLIENTS {
@@ -39,7 +40,7 @@ pub async fn saturate(shared: &Arc<Shared>, requests: u32) -> f64 {
             let mut connection = None;
             let mut request = Vec::new();
             for turn in 0..requests / BUSY_CLIENTS {
-                let kind = Kind::drawn(random((client, turn, 2)));
+                let kind = mix.kind(random((client, turn, 2)));
                 shared.supply.lock().unwrap().write(kind, &mut request);
                 let status = exchange(&mut connection, shared.address, &request).await;
                 let text = || connection.as_ref().map(Connection::text);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use foldhash::quality::FixedState;
 use tokio::time::Instant;
 
-use super::traffic::Kind;
+use super::traffic::{Kind, Mix};
 
 /// How long a connection may be idle: workerd closes it after fifteen seconds.
 const LONGEST_GAP: Duration = Duration::from_secs(14);
@@ -20,6 +20,7 @@ pub struct Load {
     pub clients: u32,
     /// Requests in a second, of all clients together.
     pub rate: u32,
+    pub mix: Mix,
     /// When the first client connects; the others follow until `start`.
     pub opening: Instant,
     /// From when on requests count.
@@ -70,7 +71,7 @@ impl Load {
         (0..)
             .map(move |turn: u32| Due {
                 at: opening + period * turn + room.mul_f64(fraction(random((client, turn, 0)))),
-                kind: Kind::drawn(random((client, turn, 1))),
+                kind: self.mix.kind(random((client, turn, 1))),
             })
             .take_while(move |due| due.at < self.end)
     }

@@ -35,24 +35,6 @@ impl Kind {
     pub const ALL: [Self; 5] =
         [Self::Seen, Self::New, Self::Garbage, Self::BadSignature, Self::Expired];
 
-    /// The kind that a random number stands for: of 30 requests, 18 are seen, 9 new, 3 bad.
-    pub const fn drawn(random: u64) -> Self {
-        match random % 30 {
-            0..18 => Self::Seen,
-            18..27 => Self::New,
-            27 => Self::Garbage,
-            28 => Self::BadSignature,
-            _ => Self::Expired,
-        }
-    }
-
-    /// At most how many of `requests` are of this kind: their mean, and six times more than they
-    /// stray from it.
-    fn most_of(self, requests: usize) -> usize {
-        let mean = requests * (0..30).filter(|number| Self::drawn(*number) == self).count() / 30;
-        mean + 6 * mean.isqrt() + 10
-    }
-
     pub const fn name(self) -> &'static str {
         match self {
             Self::Seen => "seen",
@@ -73,8 +55,38 @@ impl Kind {
     }
 }
 
+/// Which kinds are sent.
+#[derive(Clone, Copy)]
+pub enum Mix {
+    /// Of 30 requests, 18 are seen, 9 new, 3 bad.
+    All,
+    /// For a Worker that refuses nothing: those that would be bad are new.
+    Valid,
+}
+
+impl Mix {
+    /// The kind that a random number stands for.
+    pub const fn kind(self, random: u64) -> Kind {
+        match (self, random % 30) {
+            (_, 0..18) => Kind::Seen,
+            (_, 18..27) | (Self::Valid, _) => Kind::New,
+            (Self::All, 27) => Kind::Garbage,
+            (Self::All, 28) => Kind::BadSignature,
+            (Self::All, _) => Kind::Expired,
+        }
+    }
+
+    /// At most how many of `requests` are of a kind: their mean, and six times more than they stray
+    /// from it.
+    fn most_of(self, kind: Kind, requests: usize) -> usize {
+        let mean = requests * (0..30).filter(|number| self.kind(*number) == kind).count() / 30;
+        mean + 6 * mean.isqrt() + 10
+    }
+}
+
 /// Tokens, made before they are needed.
 pub struct Supply {
+    mix: Mix,
     issuer: Key,
     minted: usize,
     users: Vec<String>,
@@ -84,8 +96,9 @@ pub struct Supply {
 
 impl Supply {
     /// Makes an issuer and the tokens of its users.
-    pub fn new() -> Self {
+    pub fn new(mix: Mix) -> Self {
         let mut supply = Self {
+            mix,
             issuer: Key::ec("load", "P-256"),
             minted: 0,
             users: Vec::new(),
@@ -96,6 +109,10 @@ impl Supply {
         supply
     }
 
+    pub const fn mix(&self) -> Mix {
+        self.mix
+    }
+
     /// The issuer's public key.
     pub fn jwk(&self) -> Value {
         self.issuer.jwk()
@@ -104,7 +121,8 @@ impl Supply {
     /// Makes the tokens that so many requests need.
     pub fn stock(&mut self, requests: usize) {
         for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::Seen) {
-            let missing = kind.most_of(requests).saturating_sub(self.unused[kind as usize].len());
+            let missing =
+                self.mix.most_of(kind, requests).saturating_sub(self.unused[kind as usize].len());
             for _ in 0..missing {
                 let token = self.mint(kind);
                 self.unused[kind as usize].push(token);

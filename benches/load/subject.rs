@@ -1,0 +1,59 @@
+//! The Worker under load: edgeward or, to know which part of what is measured is workerd's own, one
+//! without authentication.
+
+use serde_json::Value;
+
+use super::edgeward;
+use super::origin::Origin;
+use super::pinning::Cpus;
+use super::traffic::{ALGORITHM, Mix};
+use super::workerd::{Files, Workerd, binary, origin_service, root};
+
+/// A Worker.
+pub enum Subject {
+    Edgeward,
+    /// One of those in benches/peers that are a single file and let everything through.
+    Peer(String),
+}
+
+impl Subject {
+    /// The one that `EDGEWARD_LOAD_WORKER` names.
+    pub fn of_environment() -> Self {
+        match std::env::var("EDGEWARD_LOAD_WORKER") {
+            Ok(name) if !name.is_empty() && name != "edgeward" => Self::Peer(name),
+            _ => Self::Edgeward,
+        }
+    }
+
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Edgeward => "edgeward",
+            Self::Peer(name) => name,
+        }
+    }
+
+    /// What can be sent to it.
+    pub fn mix(&self) -> Mix {
+        match self {
+            Self::Edgeward => Mix::All,
+            Self::Peer(_) => Mix::Valid,
+        }
+    }
+
+    /// Starts it in front of the origin, for tokens that this key verifies.
+    pub fn start(&self, origin: &Origin, key: Value, cpus: &Cpus) -> Workerd {
+        let (services, binding) = origin_service(origin.address);
+        let files = match self {
+            Self::Edgeward => {
+                let algorithms = [ALGORITHM.to_owned()];
+                let bindings = edgeward::bindings("service:ORIGIN", &algorithms, &[key]) + &binding;
+                Files::built(&edgeward::build_directory(), &services, &bindings)
+            }
+            Self::Peer(name) => {
+                let module = root().join("benches/peers").join(name).with_extension("js");
+                Files::new(&[module], &services, &binding)
+            }
+        };
+        Workerd::serve(files, cpus.for_workerd(&binary()))
+    }
+}
