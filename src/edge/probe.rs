@@ -72,8 +72,10 @@ pub async fn serve(request: Request) -> JsValue {
         None => Err("the body cannot be read".to_owned()),
     };
     match answer {
-        Ok(text) => glue::text_response(200, "content-type\napplication/json", Some(&text)),
-        Err(text) => glue::text_response(400, "content-type\ntext/plain", Some(&text)),
+        Ok(text) => {
+            glue::text_response(200, "content-type\napplication/json", Some(text.as_bytes()))
+        }
+        Err(text) => glue::text_response(400, "content-type\ntext/plain", Some(text.as_bytes())),
     }
 }
 
