@@ -18,8 +18,6 @@ source "$(dirname "$0")/common.sh"
 
 tools/install.sh bench
 make -s build
-esbuild benches/peers/*.js --bundle --format=esm --target=es2024 --log-level=warning \
-    --conditions=workerd,worker,browser '--external:cloudflare:*' '--external:node:*' \
-    --outdir=target/bench/peers
+tools/build-peers.sh
 [ -n "${EDGEWARD_BENCH_ROWS:-}" ] || cargo bench --bench core --bench cache
 cargo bench --quiet --bench worker

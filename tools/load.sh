@@ -14,6 +14,7 @@ source "$(dirname "$0")/common.sh"
 
 tools/install.sh bench
 make -s build
+tools/build-peers.sh
 
 # workerd takes two for each client and two for each request that the origin has not answered yet,
 # and ends when it gets none. A machine that does other work at the same time can need all of

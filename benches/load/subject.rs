@@ -12,7 +12,7 @@ use super::workerd::{Files, Workerd, binary, origin_service, root};
 /// A Worker.
 pub enum Subject {
     Edgeward,
-    /// One of those in benches/peers that are a single file and let everything through.
+    /// One of those in benches/peers that let everything through.
     Peer(String),
 }
 
@@ -50,7 +50,7 @@ impl Subject {
                 Files::built(&edgeward::build_directory(), &services, &bindings)
             }
             Self::Peer(name) => {
-                let module = root().join("benches/peers").join(name).with_extension("js");
+                let module = root().join("target/bench/peers").join(name).with_extension("js");
                 Files::new(&[module], &services, &binding)
             }
         };
