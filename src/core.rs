@@ -22,5 +22,6 @@ pub mod problem;
 pub mod request;
 pub mod rules;
 pub mod secret;
+pub mod tally;
 pub mod token;
 pub mod verify;

@@ -53,6 +53,9 @@ fn origin_failed(request: &Request, message: &str) -> JsValue {
     isolate.with_head(request, |head| {
         let detail = (!message.is_empty()).then_some(message);
         let denial = Denial::new(Reason::of_origin_failure(message));
+        if let State::Ready(gate) = &isolate.state {
+            gate.tally().deny(denial.reason);
+        }
         respond::deny(isolate, head, &denial, now(), detail)
     })
 }

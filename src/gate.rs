@@ -24,6 +24,7 @@ use crate::core::mutate::{CLIENT_ADDRESS, Edits};
 use crate::core::path::RequestPath;
 use crate::core::request::RequestHead;
 use crate::core::rules::Matched;
+use crate::core::tally::Tally;
 use crate::core::verify::{ReadyKey, SignatureEngine, check_validity, verify};
 
 use admin::AdminToken;
@@ -38,6 +39,7 @@ pub struct Gate<E: SignatureEngine> {
     signer: Option<Signer<E::SigningKey>>,
     engine: E,
     known: RefCell<TokenCache>,
+    tally: Tally,
     admin_token: AdminToken,
     report: Report,
 }
@@ -106,9 +108,19 @@ enum Identity<'a> {
 }
 
 impl<E: SignatureEngine> Gate<E> {
-    /// Decides about a request at `now`.
+    /// Decides about a request at `now`, and counts it.
     #[inline(never)] // see docs/performance.md, "Cold start"
     pub fn decide(&self, head: &RequestHead<'_>, now: NumericDate) -> Result<Decision<'_>, Denial> {
+        let decision = self.judge(head, now);
+        match &decision {
+            Ok(Decision::Forward(_)) => self.tally.permit(),
+            Ok(Decision::Answer(_)) => {}
+            Err(denial) => self.tally.deny(denial.reason),
+        }
+        decision
+    }
+
+    fn judge(&self, head: &RequestHead<'_>, now: NumericDate) -> Result<Decision<'_>, Denial> {
         // (1)
         if ["TRACE", "TRACK", "CONNECT"].iter().any(|one| head.method.eq_ignore_ascii_case(one)) {
             return Err(Denial::new(Reason::WrongMethod));
@@ -136,6 +148,12 @@ impl<E: SignatureEngine> Gate<E> {
     #[must_use]
     pub const fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// What became of the requests so far.
+    #[must_use]
+    pub const fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// How many tokens are known, and about how many bytes of memory that takes.
@@ -191,6 +209,7 @@ impl<E: SignatureEngine> Gate<E> {
     fn know(&self, token: &str, now: NumericDate) -> Result<Known, Denial> {
         let known = self.known.borrow().get(token).cloned();
         if let Some(known) = known {
+            self.tally.hit();
             let Facts { expiration, not_before, provider, .. } = *known.facts;
             let skew = self.settings.clock_skew_seconds;
             // A token that is over stays known, so that a client which goes on sending it does not
@@ -203,6 +222,7 @@ impl<E: SignatureEngine> Gate<E> {
             verify(&self.settings, &self.keys, &self.engine, token, now).map_err(|unverified| {
                 Denial { provider: unverified.provider, ..Denial::new(unverified.reason) }
             })?;
+        self.tally.miss();
         let known = Known { facts: Rc::new(verified.facts), assertion: None };
         self.known.borrow_mut().insert(token, known.clone());
         Ok(known)

@@ -142,6 +142,43 @@ pub struct Recipient<'a> {
 }
 
 impl Reason {
+    /// All of them, in the order of their declaration.
+    pub const ALL: [Self; 33] = [
+        Self::NoCredentials,
+        Self::SeveralCredentials,
+        Self::MalformedCredentials,
+        Self::ForeignOrigin,
+        Self::AmbiguousPath,
+        Self::MalformedTarget,
+        Self::TokenTooLarge,
+        Self::MalformedToken,
+        Self::MalformedHeader,
+        Self::AlgorithmNotAllowed,
+        Self::RefusedHeaderMember,
+        Self::TypeNotAllowed,
+        Self::UnknownIssuer,
+        Self::UnknownKey,
+        Self::AmbiguousKey,
+        Self::BadSignature,
+        Self::MalformedTimeClaim,
+        Self::Expired,
+        Self::NotYetValid,
+        Self::IssuedInFuture,
+        Self::LifetimeTooLong,
+        Self::WrongAudience,
+        Self::MissingClaim,
+        Self::ProviderNotAccepted,
+        Self::MissingScope,
+        Self::WrongClaim,
+        Self::BadConfiguration,
+        Self::AssertionFailed,
+        Self::OriginFailed,
+        Self::OriginTimedOut,
+        Self::NoSuchEndpoint,
+        Self::WrongAdminToken,
+        Self::WrongMethod,
+    ];
+
     /// The stable name.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -518,7 +555,7 @@ mod tests {
     #[test]
     fn every_reason_has_its_name_its_code_and_its_status() {
         use Reason as R;
-        for (reason, name, code, status) in [
+        let expected = [
             (R::NoCredentials, "no_credentials", "missing_token", 401),
             (R::SeveralCredentials, "several_credentials", "invalid_request", 400),
             (R::MalformedCredentials, "malformed_credentials", "invalid_request", 400),
@@ -552,12 +589,9 @@ mod tests {
             (R::NoSuchEndpoint, "no_such_endpoint", "not_found", 404),
             (R::WrongAdminToken, "wrong_admin_token", "unauthorized", 401),
             (R::WrongMethod, "wrong_method", "method_not_allowed", 405),
-        ] {
-            assert_eq!(
-                (reason.name(), reason.code().name(), reason.code().status()),
-                (name, code, status)
-            );
-        }
+        ];
+        let found = R::ALL.map(|one| (one, one.name(), one.code().name(), one.code().status()));
+        assert_eq!(found, expected);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The gate's own endpoints: who may ask, and what they are told.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -146,10 +146,21 @@ impl<E: SignatureEngine> Gate<E> {
             })
             .collect();
         let (entries, bytes) = self.cache_usage();
+        let tally = &self.tally;
+        let denied: Map<String, Value> = tally
+            .denied()
+            .map(|(reason, count)| (reason.name().to_owned(), count.into()))
+            .collect();
         json!({
             "providers": providers,
             "assertion": self.signer.as_ref().map(Signer::jwk_set),
-            "cache": { "entries": entries, "bytes": bytes },
+            "requests": { "permitted": tally.permitted(), "denied": denied },
+            "cache": {
+                "entries": entries,
+                "bytes": bytes,
+                "hits": tally.hits(),
+                "misses": tally.misses(),
+            },
             "memory_bytes": memory_bytes(),
             "warnings": self.report.warnings,
         })

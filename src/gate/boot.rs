@@ -13,6 +13,7 @@ use crate::core::config::{Forward, Provider, Settings, TABLE};
 use crate::core::keys::VerificationKey;
 use crate::core::problem::Problem;
 use crate::core::secret::{self, SecretError};
+use crate::core::tally::Tally;
 use crate::core::verify::{ReadyKey, SignatureEngine, family_name};
 
 /// What was found while the gate was made ready, for the log and the health report. No key
@@ -54,7 +55,8 @@ impl<E: SignatureEngine> Gate<E> {
             return Err(problems);
         }
         let known = RefCell::new(TokenCache::new(seed));
-        Ok(Self { settings, keys, signer, engine, known, admin_token, report })
+        let tally = Tally::new();
+        Ok(Self { settings, keys, signer, engine, known, tally, admin_token, report })
     }
 }
 

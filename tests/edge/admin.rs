@@ -48,6 +48,45 @@ async fn the_admin_sees_providers_and_keys_but_no_material() {
 }
 
 #[tokio::test]
+async fn the_admin_sees_what_became_of_the_requests() {
+    let origin = Origin::start().await;
+    let gate = Gate::start(Setup::new(&origin).access("/open", "public")).await;
+    let token = token();
+    for _ in 0..3 {
+        get("/").bearer(&token).send(&gate).await.must_pass();
+    }
+    get("/open").send(&gate).await.must_pass();
+    get("/").send(&gate).await.must_be(401, "missing_token");
+    for _ in 0..2 {
+        get("/").bearer("no.to.ken").send(&gate).await.must_be(401, "invalid_token");
+    }
+    get("/_edgeward/health").bearer("wrong").send(&gate).await.must_be(401, "unauthorized");
+    let report = report(&gate).await;
+    assert_eq!(
+        report["requests"],
+        json!({
+            "permitted": 4,
+            "denied": { "malformed_token": 2, "no_credentials": 1, "wrong_admin_token": 1 },
+        })
+    );
+    let cache = &report["cache"];
+    assert_eq!((&cache["hits"], &cache["misses"]), (&json!(2), &json!(1)), "{cache}");
+}
+
+#[tokio::test]
+async fn a_request_that_the_origin_did_not_answer_was_permitted_all_the_same() {
+    let origin = Origin::absent().await;
+    let gate = Gate::start(Setup::new(&origin)).await;
+    get("/").bearer(&token()).send(&gate).await.must_be(502, "origin_unreachable");
+    let requests = &report(&gate).await["requests"];
+    assert_eq!(*requests, json!({ "permitted": 1, "denied": { "origin_failed": 1 } }));
+}
+
+async fn report(gate: &Gate) -> serde_json::Value {
+    get("/_edgeward/health").bearer(gate::ADMIN_TOKEN).send(gate).await.json()
+}
+
+#[tokio::test]
 async fn a_wrong_admin_token_is_refused_and_never_half_accepted() {
     let origin = Origin::start().await;
     let gate = Gate::start(Setup::new(&origin)).await;
