@@ -5,8 +5,10 @@
 #
 #   EDGEWARD_LOAD_CLIENTS  keep-alive connections, 5000 unless given
 #   EDGEWARD_LOAD_SECONDS  300 unless given
-#   EDGEWARD_LOAD_RATE     requests a second of all clients together; unless given, 60 % of what the
-#                          machine turns out to carry
+#   EDGEWARD_LOAD_RATE     requests a second of all clients together; unless given, 40 % of what 64
+#                          clients get that ask without a pause
+#   EDGEWARD_LOAD_YOUNG    MiB that V8 gives to new objects, 1 unless given; 0 for as many as it likes,
+#                          see docs/performance.md, "Under load"
 #   EDGEWARD_LOAD_WORKER   a Worker without authentication instead of edgeward, forward or edits (see
 #                          benches/peers): how much of what is measured is workerd's own
 #   EDGEWARD_BUILD         another build than build/

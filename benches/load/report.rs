@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::processors::{Processors, Use};
 use super::schedule::Load;
-use super::subject::Subject;
+use super::subject::{Subject, Young};
 use super::tally::{Count, Tally};
 use super::traffic::Kind;
 use super::watch::{self, Sample};
@@ -20,6 +20,7 @@ const P99_TARGET: u64 = 50_000;
 /// All that came of a load.
 pub struct Report<'t> {
     pub subject: Subject,
+    pub young: Young,
     pub load: Load,
     /// Requests in a second that the machine carries at the most.
     pub saturation: f64,
@@ -48,12 +49,13 @@ impl Report<'_> {
     pub fn text(&self) -> String {
         let Load { clients, rate, start, end, .. } = self.load;
         let mut text = format!(
-            "\n{}: {clients} keep-alive clients, {rate} requests/s in an open loop ({:.0} % of {:.0}), {} s. {}.\n\n",
+            "\n{}: {clients} keep-alive clients, {rate} requests/s in an open loop ({:.0} % of {:.0}), {} s. {}. {}.\n\n",
             self.subject.name(),
             100.0 * f64::from(rate) / self.saturation,
             self.saturation,
             (end - start).as_secs(),
             self.facts["machine"]["pinning"].as_str().unwrap_or_default(),
+            self.young,
         );
         text.push_str(&self.latencies());
         writeln!(
@@ -207,6 +209,7 @@ impl Report<'_> {
         let mut results = self.facts.clone();
         results["load"] = json!({
             "worker": self.subject.name(),
+            "young_generation_mib": self.young.0,
             "clients": self.load.clients,
             "requests_per_second": self.load.rate,
             "seconds": (self.load.end - self.load.start).as_secs(),

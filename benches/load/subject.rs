@@ -16,6 +16,31 @@ pub enum Subject {
     Peer(String),
 }
 
+/// The room that V8 gives to new objects, in MiB; 0 is as much as it likes, which becomes 16.
+///
+/// When that room is full, workerd destroys at once what all requests since the last time have left
+/// behind, headers above all. With 16 MiB that takes a tenth of a second, with or without a gate.
+#[derive(Clone, Copy)]
+pub struct Young(pub u32);
+
+impl Young {
+    fn flags(self) -> Vec<String> {
+        match self.0 {
+            0 => Vec::new(),
+            size => vec![format!("--max-semi-space-size={size}")],
+        }
+    }
+}
+
+impl std::fmt::Display for Young {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            0 => f.write_str("New objects get as much room as V8 likes"),
+            size => write!(f, "New objects get {size} MiB"),
+        }
+    }
+}
+
 impl Subject {
     /// The one that `EDGEWARD_LOAD_WORKER` names.
     pub fn of_environment() -> Self {
@@ -41,7 +66,7 @@ impl Subject {
     }
 
     /// Starts it in front of the origin, for tokens that this key verifies.
-    pub fn start(&self, origin: &Origin, key: Value, cpus: &Cpus) -> Workerd {
+    pub fn start(&self, origin: &Origin, key: Value, young: Young, cpus: &Cpus) -> Workerd {
         let (services, binding) = origin_service(origin.address);
         let files = match self {
             Self::Edgeward => {
@@ -54,6 +79,7 @@ impl Subject {
                 Files::new(&[module], &services, &binding)
             }
         };
+        let files = files.with_v8_flags(&young.flags());
         Workerd::serve(files, cpus.for_workerd(&binary()))
     }
 }

@@ -15,6 +15,7 @@ use tempfile::TempDir;
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The name of workerd's configuration in its directory.
 const CONFIG: &str = "config.capnp";
+const NO_V8_FLAGS: &str = "v8Flags = [],";
 
 /// A Worker and its configuration on disk, ready to be served.
 pub struct Files(TempDir);
@@ -58,7 +59,17 @@ impl Files {
         Self(directory)
     }
 
-    /// Of a Worker as `worker-build` leaves it in a directory.
+    /// The same, with these flags for V8.
+    #[allow(dead_code, reason = "most take V8 as it comes")]
+    pub fn with_v8_flags(self, flags: &[String]) -> Self {
+        let path = self.0.path().join(CONFIG);
+        let config = fs::read_to_string(&path).expect("the configuration was written");
+        let config = config.replace(NO_V8_FLAGS, &format!("v8Flags = {flags:?},"));
+        fs::write(path, config).expect("the configuration is written");
+        self
+    }
+
+    /// Of a Worker as `tools/build.sh` leaves it in a directory.
     pub fn built(build: &Path, services: &str, bindings: &str) -> Self {
         let modules = ["index.js", "index_bg.wasm"].map(|module| build.join(module));
         Self::new(&modules, services, bindings)
@@ -200,6 +211,7 @@ const config :Workerd.Config = (
     {services}
   ],
   sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],
+  {NO_V8_FLAGS}
 );
 const worker :Workerd.Worker = (
   modules = [{modules}],
