@@ -4,6 +4,7 @@
 //! ([`super::secret`]).
 
 mod read;
+mod reader;
 mod validate;
 
 use super::access::Requirement;
@@ -106,11 +107,10 @@ pub struct AssertionSettings {
 }
 
 impl Settings {
-    /// Reads and checks the `AUTH` table, given as JSON. All mistakes of a well-typed table are
-    /// reported together; a table of the wrong shape reports the first.
+    /// Reads and checks the `AUTH` table, given as JSON. All mistakes of the same kind are reported
+    /// together: first those of keys and types, then those of what they say.
     pub fn parse(table: &str) -> Result<Self, Vec<Problem>> {
-        let text = read::text(table).map_err(|problem| vec![problem])?;
-        validate::validate(text)
+        validate::validate(read::text(table)?)
     }
 }
 

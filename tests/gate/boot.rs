@@ -47,7 +47,7 @@ fn every_mistake_names_its_place_what_was_found_and_what_is_expected() {
         (
             "/clock_skew_seconds",
             json!(-1),
-            "AUTH.clock_skew_seconds: found integer `-1`; expected a whole number that is not \
+            "AUTH.clock_skew_seconds: found -1; expected a whole number that is not \
              negative",
         ),
         (
@@ -68,6 +68,39 @@ fn every_mistake_names_its_place_what_was_found_and_what_is_expected() {
         ),
         ("/max_token_bytes", json!(10), "AUTH.max_token_bytes: found 10; expected 256 to 65536"),
         ("/providers", json!({}), "AUTH.providers: found a table; expected a list"),
+        (
+            "/providers",
+            json!(["main"]),
+            "AUTH.providers[0]: found a text of 4 bytes; expected a table",
+        ),
+        ("/token", json!([]), "AUTH.token: found a list; expected a table"),
+        ("/origin", json!(null), "AUTH.origin: found nothing; expected a text"),
+        (
+            "/test_page",
+            json!("true"),
+            "AUTH.test_page: found the text \"true\"; expected true or false",
+        ),
+        (
+            "/providers/0/audiences",
+            json!(["api", 7]),
+            "AUTH.providers[0].audiences[1]: found 7; expected a text",
+        ),
+        (
+            "/rules",
+            json!([{ "path": "/a", "claims": { "role": "admin" } }]),
+            "AUTH.rules[0].claims.role: found a text of 5 bytes; expected a list",
+        ),
+        (
+            "/rules",
+            json!([{ "path": "/a", "claims": { "role": ["admin", 1.5] } }]),
+            "AUTH.rules[0].claims.role: found 1.5; expected a list of texts, whole numbers and truth \
+             values",
+        ),
+        (
+            "/forward",
+            json!({ "claim_to_headers": { "X-A": true } }),
+            "AUTH.forward.claim_to_headers.X-A: found true; expected a text",
+        ),
         (
             "/providers",
             json!([]),
@@ -245,6 +278,40 @@ fn a_table_with_something_behind_it_is_no_table() {
     let table = format!("{} {{", setup.table);
     let gate = Gate::boot(&table, &secret, NativeCrypto, 7);
     assert_eq!(gate.err().map(|problems| problems.len()), Some(1));
+}
+
+#[test]
+fn a_key_that_is_there_twice_is_a_mistake() {
+    let setup = setup();
+    let secret = |name: &str| setup.secrets.get(name).cloned();
+    let table = setup.table.to_string().replacen('{', "{\"rules\":[],\"rules\":[],", 1);
+    let problems = Gate::boot(&table, &secret, NativeCrypto, 7).err().unwrap();
+    let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    assert_eq!(texts, ["AUTH: found a key twice in one table; expected a table"]);
+}
+
+#[test]
+fn all_mistakes_of_type_are_reported_together() {
+    let mut setup = setup();
+    setup.table["origin"] = 1.into();
+    setup.table["providers"][0]["algorithms"] = "ES256".into();
+    setup.table["providers"][0]["isuer"] = "x".into();
+    setup.table["rules"] = json!([{ "access": "maybe" }]);
+    let places: Vec<String> = setup
+        .problems()
+        .iter()
+        .map(|problem| problem.split(':').next().unwrap().to_owned())
+        .collect();
+    assert_eq!(
+        places,
+        [
+            "AUTH.origin",
+            "AUTH.providers[0].algorithms",
+            "AUTH.providers[0].isuer",
+            "AUTH.rules[0].path",
+            "AUTH.rules[0].access",
+        ]
+    );
 }
 
 #[test]
