@@ -71,10 +71,10 @@ use rows::{EXAMINED, Row};
 use tokens::Tokens;
 
 const ALGORITHMS: &str = "RS256,PS256,ES256,ES384,EdDSA,HS256";
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 3;
 /// How often all processes are started anew: where a process finds its memory makes up to a tenth of
 /// its speed, for as long as it lives.
-const STARTS: usize = 3;
+const STARTS: usize = 6;
 /// The algorithm of the first request after a cold start, and its name among the rows.
 const COLD_START_ALG: &str = "ES256";
 const COLD_START: &str = "cold start";
@@ -147,9 +147,11 @@ async fn run(plan: &Plan, cpus: &Cpus) {
     let origin = Origin::start();
     let mut tables = Vec::new();
     for alg in &plan.algorithms {
-        let table = table(plan, alg, &origin, cpus).await;
-        println!("{}", table.markdown());
-        tables.push(table);
+        tables.push(table(plan, alg, &origin, cpus).await);
+    }
+    println!("{}", lines::markdown(&tables));
+    for table in &tables {
+        print!("{}", table.caution());
     }
     let cold_start =
         if plan.wants(COLD_START) { Some(cold_start(&origin, cpus).await) } else { None };

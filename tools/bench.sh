@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Measures the built Worker next to Workers without authentication and to gates in JavaScript
-# (benches/worker.rs): prints tables, writes every figure to target/bench/results.json. Before that
+# (benches/worker.rs): prints a table, writes every figure to target/bench/results.json. Before that
 # it runs the benchmarks of the core. The first run makes tokens, which takes some minutes; all of
-# it takes about a quarter of an hour. The machine should have nothing else to do.
+# it takes about half an hour. The machine should have nothing else to do.
 #
 # Variables make it shorter:
 #   EDGEWARD_BENCH_ALGS    algorithms, separated by commas
-#   EDGEWARD_BENCH_STARTS  how often all processes are started anew, 3 unless given
-#   EDGEWARD_BENCH_ROUNDS  turns of each row after each start, 5 unless given
+#   EDGEWARD_BENCH_STARTS  how often all processes are started anew, 6 unless given
+#   EDGEWARD_BENCH_ROUNDS  turns of each row after each start, 3 unless given
 #   EDGEWARD_BENCH_ROWS    rows by their names in the tables, and "cold start", separated by commas;
 #                          the benchmarks of the core are then left out
 #   EDGEWARD_BUILD         another build than build/

@@ -12,10 +12,6 @@ use super::stats::Spread;
 /// Below this share of a processor, a rate says more about the machine than about workerd.
 const BUSY: f64 = 0.9;
 
-const HEAD: &str = "\
-    | row | requests/s | CPU µs | of the limit | by CPU | of jose | by CPU | of hono | by CPU |\n\
-    |--|--:|--:|--:|--:|--:|--:|--:|--:|\n";
-
 /// All rows of one algorithm.
 #[derive(Serialize)]
 pub struct Table {
@@ -50,6 +46,42 @@ pub struct Ratio {
     pub cpu: Spread,
 }
 
+/// All algorithms side by side, as markdown: first how many requests there were, then how the rows
+/// compare.
+pub fn markdown(tables: &[Table]) -> String {
+    let mut rows: Vec<Row> = Vec::new();
+    for line in tables.iter().flat_map(|table| &table.rows) {
+        if !rows.contains(&line.row) {
+            rows.push(line.row);
+        }
+    }
+    let algs: Vec<_> = tables.iter().map(|table| &*table.alg).collect();
+    let mut text = format!("| | {} |\n|--|{}\n", algs.join(" | "), "--:|".repeat(algs.len()));
+    let mut add = |name: String, figure: &dyn Fn(&Line) -> Option<String>, row: Row| {
+        let of = |table: &Table| table.line(row).and_then(figure).unwrap_or_default();
+        let cells: Vec<_> = tables.iter().map(of).collect();
+        if cells.iter().any(|cell| !cell.is_empty()) {
+            writeln!(text, "| {name} | {} |", cells.join(" | "))
+                .expect("a string takes everything");
+        }
+    };
+    for row in &rows {
+        let rate = |line: &Line| Some(line.requests_per_second.with_digits(0));
+        add(format!("{}, requests/s", row.name()), &rate, *row);
+    }
+    for row in &rows {
+        let limit = row.limit().map(Row::name).unwrap_or_default();
+        add(format!("{} : {limit}", row.name()), &|line| ratio(line.to_limit), *row);
+        add(format!("{} : jose", row.name()), &|line| ratio(line.to_jose), *row);
+        add(format!("{} : hono", row.name()), &|line| ratio(line.to_hono), *row);
+    }
+    text
+}
+
+fn ratio(ratio: Option<Ratio>) -> Option<String> {
+    ratio.map(|ratio| ratio.cpu.with_digits(2))
+}
+
 impl Turn {
     fn rate(&self) -> f64 {
         self.count() / self.seconds
@@ -81,17 +113,8 @@ impl Table {
         self.rows.iter().find(|line| line.row == row)
     }
 
-    /// As markdown.
-    pub fn markdown(&self) -> String {
-        let mut text = format!("### {}\n\n{HEAD}", self.alg);
-        for line in &self.rows {
-            writeln!(text, "{}", line.markdown()).expect("a string takes everything");
-        }
-        text + &self.caution()
-    }
-
     /// What makes the rates of this table doubtful.
-    fn caution(&self) -> String {
+    pub fn caution(&self) -> String {
         let idle: Vec<_> = self
             .rows
             .iter()
@@ -102,8 +125,9 @@ impl Table {
             return String::new();
         }
         format!(
-            "\nworkerd had its processor for less than {:.0} % of the time in: {}. The rest was other \
+            "\n{}: workerd had its processor for less than {:.0} % of the time in: {}. The rest was other \
              work on this machine, or waiting: believe the processor times rather than the rates.\n",
+            self.alg,
             BUSY * 100.0,
             idle.join(", ")
         )
@@ -128,22 +152,6 @@ impl Line {
             busy: Spread::of(turns.iter().map(Turn::busy)),
             rounds: turns.clone(),
         }
-    }
-
-    fn markdown(&self) -> String {
-        let ratios = [self.to_limit, self.to_jose, self.to_hono].map(|ratio| match ratio {
-            Some(Ratio { rate, cpu }) => {
-                format!("{} | {}", rate.with_digits(2), cpu.with_digits(2))
-            }
-            None => " | ".to_owned(),
-        });
-        format!(
-            "| {} | {} | {} | {} |",
-            self.name,
-            self.requests_per_second.with_digits(0),
-            self.cpu_micros.with_digits(1),
-            ratios.join(" | "),
-        )
     }
 }
 

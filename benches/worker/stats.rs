@@ -22,7 +22,7 @@ impl Spread {
     /// In three columns' worth of text.
     pub fn with_digits(&self, digits: usize) -> String {
         let Self { low, median, high } = self;
-        format!("{median:.digits$} ({low:.digits$} - {high:.digits$})")
+        format!("{median:.digits$} ({low:.digits$}–{high:.digits$})")
     }
 }
 
