@@ -150,6 +150,7 @@ async fn run(plan: &Plan, cpus: &Cpus) {
         tables.push(table(plan, alg, &origin, cpus).await);
     }
     println!("{}", lines::markdown(&tables));
+    println!("{}", lines::chart(&tables));
     for table in &tables {
         print!("{}", table.caution());
     }

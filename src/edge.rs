@@ -34,6 +34,7 @@ pub fn serve(request: &Request, env: &JsValue) -> JsValue {
         let now = now();
         let answer = match &isolate.state {
             State::Misconfigured(gate) => gate.answer(head),
+            // (1) to (8), "The life of a request" in docs/architecture.md
             State::Ready(gate) => match gate.decide(head, now) {
                 Ok(Decision::Forward(permit)) => return proxy::forward(isolate, request, &permit),
                 Ok(Decision::Answer(response)) => Ok(response),

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::contender::Contender;
 use super::measure::{Measured, Turn};
-use super::rows::Row;
+use super::rows::{Row, Traffic};
 use super::stats::Spread;
 
 /// Below this share of a processor, a rate says more about the machine than about workerd.
@@ -74,6 +74,29 @@ pub fn markdown(tables: &[Table]) -> String {
         add(format!("{} : {limit}", row.name()), &|line| ratio(line.to_limit), *row);
         add(format!("{} : jose", row.name()), &|line| ratio(line.to_jose), *row);
         add(format!("{} : hono", row.name()), &|line| ratio(line.to_hono), *row);
+    }
+    text
+}
+
+/// The one chart that matters, for the README: how much of the speed of a Worker without auth is left
+/// for tokens that were seen before.
+pub fn chart(tables: &[Table]) -> String {
+    const WIDTH: f64 = 40.0;
+    let mut text = String::new();
+    for table in tables {
+        for gate in [Contender::Edgeward, Contender::Jose, Contender::Hono] {
+            let line = table.line(Row::new(gate, Traffic::Seen));
+            let Some(Ratio { cpu, .. }) = line.and_then(|line| line.to_limit) else { continue };
+            #[allow(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a ratio is small and positive"
+            )]
+            let bar = "█".repeat((cpu.median * WIDTH).round() as usize);
+            let (alg, gate) = (&table.alg, gate.name());
+            writeln!(text, "{alg:6} {gate:9} {bar:40} {:3.0} %", cpu.median * 100.0)
+                .expect("a string takes everything");
+        }
     }
     text
 }
