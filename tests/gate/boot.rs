@@ -291,19 +291,27 @@ fn a_key_that_is_there_twice_is_a_mistake() {
 }
 
 #[test]
+fn a_number_that_no_number_can_hold_is_called_that() {
+    let setup = with("/clock_skew_seconds", json!(1e300));
+    let expected = "AUTH: found a number that is too large to be held exactly; expected a table";
+    assert_eq!(setup.problems(), [expected]);
+}
+
+/// Where the mistakes are.
+fn places(setup: &Setup) -> Vec<String> {
+    let place = |problem: &String| problem.split(':').next().unwrap().to_owned();
+    setup.problems().iter().map(place).collect()
+}
+
+#[test]
 fn all_mistakes_of_type_are_reported_together() {
     let mut setup = setup();
     setup.table["origin"] = 1.into();
     setup.table["providers"][0]["algorithms"] = "ES256".into();
     setup.table["providers"][0]["isuer"] = "x".into();
     setup.table["rules"] = json!([{ "access": "maybe" }]);
-    let places: Vec<String> = setup
-        .problems()
-        .iter()
-        .map(|problem| problem.split(':').next().unwrap().to_owned())
-        .collect();
     assert_eq!(
-        places,
+        places(&setup),
         [
             "AUTH.origin",
             "AUTH.providers[0].algorithms",
@@ -320,12 +328,7 @@ fn all_mistakes_of_a_well_typed_table_are_reported_together() {
     setup.table["origin"] = "nowhere".into();
     setup.table["clock_skew_seconds"] = 1000.into();
     setup.table["rules"] = json!([{ "path": "admin" }]);
-    let places: Vec<String> = setup
-        .problems()
-        .iter()
-        .map(|problem| problem.split(':').next().unwrap().to_owned())
-        .collect();
-    assert_eq!(places, ["AUTH.origin", "AUTH.clock_skew_seconds", "AUTH.rules[0].path"]);
+    assert_eq!(places(&setup), ["AUTH.origin", "AUTH.clock_skew_seconds", "AUTH.rules[0].path"]);
 }
 
 #[test]

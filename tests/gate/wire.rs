@@ -65,7 +65,7 @@ fn the_health_report_has_these_members_and_no_others() {
         }],
         "assertion": { "keys": [] },
         "cache": { "entries": 0, "bytes": 0, "hits": 0, "misses": 0 },
-                "requests": { "permitted": 0, "denied": {} },
+        "requests": { "permitted": 0, "denied": {} },
         "memory_bytes": 0,
         "warnings": [],
     });

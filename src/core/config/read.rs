@@ -1,7 +1,7 @@
 //! From JSON to the table as it was written, with every key known and every type right.
 //!
-//! Not derived: code that is generated for each type, and tracks where it is, would be a tenth of the
-//! module and most of what the runtime compiles before the first answer of an isolate
+//! Not derived: code that is generated for each type, and tracks where it is, was a tenth of the
+//! module, and of what the runtime compiles before the first answer of an isolate
 //! (docs/performance.md, "Cold start"). And this reports every mistake, not the first.
 
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::super::json::{self, JsonFault};
 use super::super::problem::Problem;
-use super::reader::{Reader, as_list, as_text, kind};
+use super::reader::{A_LIST, A_TEXT, Reader, as_list, as_text, kind};
 use super::{DEFAULT_ADMIN_PATH, TABLE};
 
 /// The `AUTH` table as it was written.
@@ -100,9 +100,10 @@ pub(super) fn text(table: &str) -> Result<Table, Vec<Problem>> {
         Ok(Value::Object(members)) => members,
         Ok(other) => return Err(not_a_table(&kind(&other))),
         Err(JsonFault::DuplicateMember) => return Err(not_a_table("a key twice in one table")),
-        Err(JsonFault::Syntax | JsonFault::InexactNumber) => {
-            return Err(not_a_table("a text that is not JSON"));
+        Err(JsonFault::InexactNumber) => {
+            return Err(not_a_table("a number that is too large to be held exactly"));
         }
+        Err(JsonFault::Syntax) => return Err(not_a_table("a text that is not JSON")),
     };
     let mut problems = Vec::new();
     let table = Reader::read(TABLE, members, &mut problems, Table::read);
@@ -188,7 +189,7 @@ impl Forward {
         Self {
             strip_token: reader.truth_or("strip_token", true),
             claim_to_headers: reader
-                .entries("claim_to_headers", |value| as_text(value).map_err(|it| (it, "a text"))),
+                .entries("claim_to_headers", |value| as_text(value).map_err(|it| (it, A_TEXT))),
             assertion: reader.table_if_any("assertion", Assertion::read),
         }
     }
@@ -205,7 +206,7 @@ impl Assertion {
 }
 
 fn claim_values(value: Value) -> Result<Vec<ClaimValue>, (Value, &'static str)> {
-    let list = as_list(value).map_err(|other| (other, "a list"))?;
+    let list = as_list(value).map_err(|other| (other, A_LIST))?;
     list.into_iter().map(claim_value).collect()
 }
 

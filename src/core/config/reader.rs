@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 
 use crate::core::problem::{Problem, quoted};
 
-const A_TEXT: &str = "a text";
-const A_LIST: &str = "a list";
+pub(super) const A_TEXT: &str = "a text";
+pub(super) const A_LIST: &str = "a list";
 const A_TABLE: &str = "a table";
 
 /// A table that is being read.
@@ -72,8 +72,7 @@ impl Reader<'_> {
         let word = self.optional(key, as_text, A_TEXT)?;
         let found = words.iter().find(|(name, _)| *name == word);
         if found.is_none() {
-            let names: Vec<String> = words.iter().map(|(name, _)| format!("`{name}`")).collect();
-            let expected = format!("one of {}", names.join(", "));
+            let expected = one_of(words.iter().map(|(name, _)| *name));
             self.problems.push(Problem::new(self.place_of(key), quoted(&word), expected));
         }
         found.map(|(_, meaning)| *meaning)
@@ -120,8 +119,7 @@ impl Reader<'_> {
     /// A table; one that is not there is read as an empty one.
     pub(super) fn table<T>(&mut self, key: &'static str, read: fn(&mut Reader<'_>) -> T) -> T {
         let members = self.optional(key, as_table, A_TABLE).unwrap_or_default();
-        let place = self.place_of(key);
-        Reader::read(&place, members, self.problems, read)
+        Reader::read(&self.place_of(key), members, self.problems, read)
     }
 
     /// A table, if there is one.
@@ -131,8 +129,7 @@ impl Reader<'_> {
         read: fn(&mut Reader<'_>) -> T,
     ) -> Option<T> {
         let members = self.optional(key, as_table, A_TABLE)?;
-        let place = self.place_of(key);
-        Some(Reader::read(&place, members, self.problems, read))
+        Some(Reader::read(&self.place_of(key), members, self.problems, read))
     }
 
     /// A table with keys of the operator's choice. `read` takes a value, or says what it should be.
@@ -142,17 +139,15 @@ impl Reader<'_> {
         read: fn(Value) -> Result<T, (Value, &'static str)>,
     ) -> BTreeMap<String, T> {
         let members = self.optional(key, as_table, A_TABLE).unwrap_or_default();
+        let place = self.place_of(key);
         let mut entries = BTreeMap::new();
         for (name, value) in members {
-            match read(value) {
-                Ok(value) => {
-                    entries.insert(name, value);
-                }
-                Err((found, expected)) => {
-                    let place = format!("{}.{name}", self.place_of(key));
-                    self.problems.push(Problem::new(place, kind(&found), expected));
-                }
-            }
+            let (read, expected) = match read(value) {
+                Ok(value) => (Ok(value), ""),
+                Err((found, expected)) => (Err(found), expected),
+            };
+            let read = noted(self.problems, read, expected, || format!("{place}.{name}"));
+            entries.extend(read.map(|value| (name, value)));
         }
         entries
     }
@@ -163,27 +158,23 @@ impl Reader<'_> {
         list: Vec<Value>,
         read: fn(&mut Reader<'_>) -> T,
     ) -> Vec<T> {
+        let place = self.place_of(key);
         let mut tables = Vec::with_capacity(list.len());
         for (at, value) in list.into_iter().enumerate() {
-            let place = format!("{}[{at}]", self.place_of(key));
-            match as_table(value) {
-                Ok(members) => tables.push(Reader::read(&place, members, self.problems, read)),
-                Err(found) => self.problems.push(Problem::new(place, kind(&found), A_TABLE)),
+            let place = || format!("{place}[{at}]");
+            if let Some(members) = noted(self.problems, as_table(value), A_TABLE, place) {
+                tables.push(Reader::read(&place(), members, self.problems, read));
             }
         }
         tables
     }
 
     fn all_texts(&mut self, key: &'static str, list: Vec<Value>) -> Vec<String> {
+        let place = self.place_of(key);
         let mut texts = Vec::with_capacity(list.len());
         for (at, value) in list.into_iter().enumerate() {
-            match as_text(value) {
-                Ok(text) => texts.push(text),
-                Err(found) => {
-                    let place = format!("{}[{at}]", self.place_of(key));
-                    self.problems.push(Problem::new(place, kind(&found), A_TEXT));
-                }
-            }
+            let place = || format!("{place}[{at}]");
+            texts.extend(noted(self.problems, as_text(value), A_TEXT, place));
         }
         texts
     }
@@ -208,21 +199,15 @@ impl Reader<'_> {
         expected: &str,
     ) -> Option<T> {
         self.known.push(key);
-        match read(self.members.remove(key)?) {
-            Ok(value) => Some(value),
-            Err(found) => {
-                self.problems.push(Problem::new(self.place_of(key), kind(&found), expected));
-                None
-            }
-        }
+        let read = read(self.members.remove(key)?);
+        noted(self.problems, read, expected, || format!("{}.{key}", self.place))
     }
 
     fn refuse_the_rest(self) {
         if self.members.is_empty() {
             return;
         }
-        let names: Vec<String> = self.known.iter().map(|name| format!("`{name}`")).collect();
-        let expected = format!("one of {}", names.join(", "));
+        let expected = one_of(self.known.iter().copied());
         for name in self.members.keys() {
             let place = format!("{}.{name}", self.place);
             let found = format!("the unknown key {}", quoted(name));
@@ -233,6 +218,21 @@ impl Reader<'_> {
     fn place_of(&self, key: &str) -> String {
         format!("{}.{key}", self.place)
     }
+}
+
+/// What was read. A value of the wrong kind is noted, and left out.
+fn noted<T>(
+    problems: &mut Vec<Problem>,
+    read: Result<T, Value>,
+    expected: &str,
+    place: impl FnOnce() -> String,
+) -> Option<T> {
+    read.map_err(|found| problems.push(Problem::new(place(), kind(&found), expected))).ok()
+}
+
+fn one_of<'n>(names: impl Iterator<Item = &'n str>) -> String {
+    let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
+    format!("one of {}", names.join(", "))
 }
 
 /// What a value is, in the words of a TOML file. A text is shown only if it is no more than a quoted
