@@ -24,6 +24,7 @@ mod forwarding;
 mod harness;
 mod misconfiguration;
 mod paths;
+mod services;
 mod streaming;
 mod targets;
 mod verification;

@@ -13,10 +13,11 @@ pub const ADMIN_TOKEN: &str = "admin-token-of-the-tests-0123456789abcdef";
 /// The configuration of a gate, in the words of `wrangler.toml`.
 ///
 /// Starts as: one provider `main` with every algorithm and one key of each kind, no rule (so that
-/// access is required everywhere), no claim headers, the admin token set.
+/// access is required everywhere), no claim headers, the admin token set, degraded modes off.
 pub struct Setup {
     auth: Value,
-    secrets: Vec<(String, String)>,
+    /// Secrets and plain variables: workerd has one kind of binding for both.
+    texts: Vec<(String, String)>,
     service: Option<SocketAddr>,
 }
 
@@ -40,7 +41,8 @@ impl Setup {
                 "keys": ["JWT_KEYS"],
             }],
         });
-        Self { auth, secrets: Vec::new(), service: None }
+        Self { auth, texts: Vec::new(), service: None }
+            .var("ALLOW_DEGRADED_AUTH", "false")
             .secret("JWT_KEYS", &mint::jwks(&mint::all()))
             .secret("ADMIN_TOKEN", ADMIN_TOKEN)
     }
@@ -95,14 +97,19 @@ impl Setup {
     /// Adds or replaces a secret binding.
     pub fn secret(mut self, name: &str, text: &str) -> Self {
         self = self.without_secret(name);
-        self.secrets.push((name.to_owned(), text.to_owned()));
+        self.texts.push((name.to_owned(), text.to_owned()));
         self
     }
 
     /// Removes a secret binding.
     pub fn without_secret(mut self, name: &str) -> Self {
-        self.secrets.retain(|(known, _)| known != name);
+        self.texts.retain(|(known, _)| known != name);
         self
+    }
+
+    /// Adds or replaces a variable that is plain text.
+    pub fn var(self, name: &str, text: &str) -> Self {
+        self.secret(name, text)
     }
 
     /// Reaches the origin through the service binding `ORIGIN` and not by URL.
@@ -123,11 +130,10 @@ impl Setup {
         )
     }
 
-    /// The services and the bindings of workerd's configuration.
-    fn capnp(&self) -> (String, String) {
+    /// The services and the bindings of workerd's configuration, for [`Workerd::start`].
+    pub fn capnp(&self) -> (String, String) {
         let mut bindings = workerd::json_binding("AUTH", &self.auth);
-        bindings.push_str(&workerd::text_binding("ALLOW_DEGRADED_AUTH", "false"));
-        for (name, text) in &self.secrets {
+        for (name, text) in &self.texts {
             bindings.push_str(&workerd::text_binding(name, text));
         }
         let Some(address) = self.service else { return (String::new(), bindings) };
