@@ -1,12 +1,14 @@
 //! What the tests are made of: the gate under test, an origin, a client, and a mint of tokens.
 
 pub mod client;
+pub mod faults;
 pub mod gate;
 pub mod mint;
 pub mod origin;
 pub mod wire;
 
 pub use client::{Reply, get, raw, request};
+pub use faults::{Faults, Mode};
 pub use gate::{Gate, Setup};
 pub use origin::{Answer, Origin, Seen};
 pub use serde_json::{Value, json};

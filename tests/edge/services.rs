@@ -1,6 +1,8 @@
 //! The services that stand in for others do what other tests rely on.
 
-use std::{fs, process::Command};
+mod faults;
+
+use std::{fs, net::SocketAddr, process::Command};
 
 use tempfile::TempDir;
 
@@ -52,6 +54,11 @@ impl Obedient {
         let request = request("POST", "/").body(&what.to_string());
         raw(self.0.address, &request.bytes()).await.json()
     }
+}
+
+/// Asks a server that is no gate.
+async fn ask(addr: SocketAddr, target: &str) -> Reply {
+    raw(addr, &get(target).bytes()).await
 }
 
 #[tokio::test]

@@ -110,6 +110,17 @@ impl Request {
 }
 
 impl Reply {
+    /// A response of a server of ours, without a reason phrase.
+    pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
+        Self { status, reason: String::new(), headers: Headers::new(), body: body.into() }
+    }
+
+    /// Adds a header line.
+    pub fn with_header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// Reads one response; `bodiless` for the answer to a `HEAD`.
     pub async fn read(
         stream: &mut (impl tokio::io::AsyncBufRead + Unpin),

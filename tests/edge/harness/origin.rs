@@ -14,7 +14,7 @@ use std::{
 use aws_lc_rs::digest;
 use futures_util::{SinkExt, StreamExt};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
     sync::{Notify, mpsc},
     task::JoinHandle,
@@ -369,7 +369,7 @@ async fn reply(stream: &mut BufReader<TcpStream>, seen: &Seen, answer: Answer) -
                         let chunk = format!("{:x}\r\n{chunk}\r\n", chunk.len());
                         stream.write_all(chunk.as_bytes()).await?;
                     }
-                    gone = gone(stream) => return Err(gone),
+                    gone = wire::gone(stream) => return Err(gone),
                 }
             }
         }
@@ -390,7 +390,7 @@ async fn reply(stream: &mut BufReader<TcpStream>, seen: &Seen, answer: Answer) -
             stream.shutdown().await?;
             Ok(false)
         }
-        Answer::Silence => Err(gone(stream).await),
+        Answer::Silence => Err(wire::gone(stream).await),
         Answer::WebSocketEcho => {
             let key = seen.header("Sec-WebSocket-Key").first().map_or("", |key| *key);
             let accept = derive_accept_key(key.as_bytes());
@@ -407,13 +407,5 @@ async fn reply(stream: &mut BufReader<TcpStream>, seen: &Seen, answer: Answer) -
             }
             Ok(false)
         }
-    }
-}
-
-/// Waits until the other side ends the connection.
-async fn gone(stream: &mut BufReader<TcpStream>) -> io::Error {
-    match stream.read_u8().await {
-        Ok(_) => io::Error::other("bytes after the request"),
-        Err(error) => error,
     }
 }

@@ -84,6 +84,14 @@ pub fn values<'a>(headers: &'a Headers, name: &str) -> Vec<&'a str> {
     named.map(|(_, value)| value.as_str()).collect()
 }
 
+/// Waits until the other side ends the connection, which it has nothing more to send on.
+pub async fn gone(stream: &mut (impl AsyncBufRead + Unpin)) -> io::Error {
+    match stream.read_u8().await {
+        Ok(_) => io::Error::other("bytes after the request"),
+        Err(error) => error,
+    }
+}
+
 async fn exactly(
     stream: &mut (impl AsyncBufRead + Unpin),
     mut left: u64,
