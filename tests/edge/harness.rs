@@ -3,13 +3,15 @@
 pub mod client;
 pub mod faults;
 pub mod gate;
+pub mod kv;
 pub mod mint;
 pub mod origin;
 pub mod wire;
 
 pub use client::{Reply, get, raw, request};
-pub use faults::{Faults, Mode};
+pub use faults::{Asked, Faults, Mode};
 pub use gate::{Gate, Setup};
+pub use kv::Kv;
 pub use origin::{Answer, Origin, Seen};
 pub use serde_json::{Value, json};
 

@@ -1,6 +1,7 @@
 //! The services that stand in for others do what other tests rely on.
 
 mod faults;
+mod kv;
 
 use std::{fs, net::SocketAddr, process::Command};
 

@@ -267,6 +267,14 @@ pub fn origin_service(address: SocketAddr) -> (String, String) {
     (service, "(name = \"ORIGIN\", service = \"origin\"),\n".to_owned())
 }
 
+/// The service at this address as a KV namespace, for `services`, and the binding to it.
+#[allow(dead_code, reason = "most Workers that are measured or probed store nothing")]
+pub fn kv_service(name: &str, address: SocketAddr) -> (String, String) {
+    let service =
+        format!("(name = \"{name}\", external = (address = \"{address}\", http = ())),\n");
+    (service, format!("(name = \"{name}\", kvNamespace = \"{name}\"),\n"))
+}
+
 /// A Cap'n Proto text literal.
 fn quote(text: &str) -> String {
     let escaped = text.chars().fold(String::new(), |escaped, character| match character {

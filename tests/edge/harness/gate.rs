@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::{Origin, PATIENCE, mint};
+use super::{Kv, Origin, PATIENCE, mint};
 use crate::workerd::{self, Workerd};
 
 /// The admin token of every gate that has one.
@@ -19,6 +19,7 @@ pub struct Setup {
     /// Secrets and plain variables: workerd has one kind of binding for both.
     texts: Vec<(String, String)>,
     service: Option<SocketAddr>,
+    kv: Option<SocketAddr>,
 }
 
 /// A running workerd; it ends with this value.
@@ -41,7 +42,7 @@ impl Setup {
                 "keys": ["JWT_KEYS"],
             }],
         });
-        Self { auth, texts: Vec::new(), service: None }
+        Self { auth, texts: Vec::new(), service: None, kv: None }
             .var("ALLOW_DEGRADED_AUTH", "false")
             .secret("JWT_KEYS", &mint::jwks(&mint::all()))
             .secret("ADMIN_TOKEN", ADMIN_TOKEN)
@@ -112,6 +113,12 @@ impl Setup {
         self.secret(name, text)
     }
 
+    /// Adds the KV namespace `AUTH_KV`. Several gates can have the same.
+    pub fn kv(mut self, kv: &Kv) -> Self {
+        self.kv = Some(kv.faults.addr);
+        self
+    }
+
     /// Reaches the origin through the service binding `ORIGIN` and not by URL.
     pub fn through_service(mut self, origin: &Origin) -> Self {
         self.service = Some(origin.addr);
@@ -136,9 +143,14 @@ impl Setup {
         for (name, text) in &self.texts {
             bindings.push_str(&workerd::text_binding(name, text));
         }
-        let Some(address) = self.service else { return (String::new(), bindings) };
-        let (services, binding) = workerd::origin_service(address);
-        (services, bindings + &binding)
+        let origin = self.service.map(workerd::origin_service);
+        let kv = self.kv.map(|address| workerd::kv_service("AUTH_KV", address));
+        let mut services = String::new();
+        for (service, binding) in origin.into_iter().chain(kv) {
+            services.push_str(&service);
+            bindings.push_str(&binding);
+        }
+        (services, bindings)
     }
 }
 
