@@ -3,6 +3,7 @@
 pub mod client;
 pub mod faults;
 pub mod gate;
+pub mod issuer;
 pub mod kv;
 pub mod mint;
 pub mod origin;
@@ -11,6 +12,7 @@ pub mod wire;
 pub use client::{Reply, get, raw, request};
 pub use faults::{Asked, Faults, Mode};
 pub use gate::{Gate, Setup};
+pub use issuer::{Issuer, Resource};
 pub use kv::Kv;
 pub use origin::{Answer, Origin, Seen};
 pub use serde_json::{Value, json};

@@ -1,6 +1,7 @@
 //! The services that stand in for others do what other tests rely on.
 
 mod faults;
+mod issuer;
 mod kv;
 
 use std::{fs, net::SocketAddr, process::Command};

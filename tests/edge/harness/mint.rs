@@ -129,10 +129,7 @@ pub fn jwks(keys: &[&Key]) -> String {
 
 /// The private JWK that signs assertions.
 pub fn assertion_jwk() -> Value {
-    let Secret::Ed(pair) = &ASSERTION.secret else { unreachable!() };
-    let mut jwk = ASSERTION.jwk();
-    jwk["d"] = base64url(pair.seed().unwrap().as_be_bytes().unwrap().as_ref()).into();
-    jwk
+    ASSERTION.private_jwk()
 }
 
 /// A compact JWS of exactly these bytes, with the signature that `sign` makes of its input.
@@ -221,6 +218,16 @@ impl Key {
                 "x": base64url(pair.public_key().as_ref()),
             }),
         }
+    }
+
+    /// The private JWK of an Ed25519 or EC key.
+    pub fn private_jwk(&self) -> Value {
+        let private = match &self.secret {
+            Secret::Ed(pair) => base64url(pair.seed().unwrap().as_be_bytes().unwrap().as_ref()),
+            Secret::Ec(_, pair) => base64url(pair.private_key().as_be_bytes().unwrap().as_ref()),
+            Secret::Hmac(_) | Secret::Rsa(_) => panic!("no test needs the JWK of {}", self.kid),
+        };
+        self.jwk_with(json!({ "d": private }))
     }
 
     /// The public JWK with other members.
