@@ -33,7 +33,7 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use edgeward::core::cache::{Known, TokenCache};
+use edgeward::core::cache::TokenCache;
 
 use verified::Verifier;
 
@@ -83,9 +83,10 @@ fn main() {
 fn put(verifier: &Verifier, cache: &mut TokenCache, token: &str) -> (Sample, Sample) {
     let facts = verifier.facts(token);
     let assertion = verifier.assertion(&facts);
-    let known = Known { facts, assertion: None };
+    let known = verified::known(facts);
     let insertion = Sample::of(|| cache.insert(black_box(token), known));
-    let renewal = Sample::of(|| cache.renew(black_box(token), assertion));
+    let renewal =
+        Sample::of(|| cache.renew(black_box(token), |known| known.assertion = Some(assertion)));
     (insertion, renewal)
 }
 

@@ -40,7 +40,7 @@ use edgeward::core::request::RequestHead;
 use edgeward::core::rules::{Match, RuleTable};
 use edgeward::core::secret;
 use edgeward::core::token::UntrustedToken;
-use edgeward::gate::Gate;
+use edgeward::gate::{Findings, Gate};
 use serde_json::{Value, json};
 
 use growth::{Bench, Input};
@@ -344,5 +344,7 @@ fn decide(bench: &mut Bench) {
 
 /// Why a request is denied, if it is.
 fn outcome(gate: &Gate<NativeCrypto>, packed: &str) -> Option<Reason> {
-    gate.decide(&RequestHead::unpack(packed), NOW).err().map(|denial| denial.reason)
+    gate.decide(&RequestHead::unpack(packed), NOW * 1_000, &mut Findings::default())
+        .err()
+        .map(|denial| denial.reason)
 }

@@ -1,27 +1,34 @@
 //! The pure ring: what a token, a key, a rule and a denial are.
 //!
 //! In scope: everything that can be computed from its arguments. Out of scope: I/O, clocks,
-//! randomness and every platform type; `now` is always an argument, in seconds (`NumericDate`).
+//! randomness and every platform type; `now` is always an argument, in seconds (`NumericDate`), in
+//! [`breaker`] in milliseconds (`Millis`).
 #![forbid(unsafe_code)]
 
 pub mod access;
 pub mod algorithm;
 pub mod assertion;
+pub mod breaker;
 pub mod cache;
 pub mod claims;
 pub mod config;
 pub mod credentials;
 pub mod denial;
 pub mod facts;
+pub mod introspection;
 pub mod json;
 pub mod keys;
 pub mod log_budget;
+pub mod mode;
 pub mod mutate;
 pub mod path;
 pub mod problem;
+pub mod remote_keys;
 pub mod request;
 pub mod rules;
+pub mod sealed;
 pub mod secret;
 pub mod tally;
 pub mod token;
+pub mod validation;
 pub mod verify;

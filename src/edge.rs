@@ -9,9 +9,14 @@
 
 mod boot;
 mod crypto;
+mod exchange;
 mod glue;
 mod head;
+mod keys;
+mod kv;
+mod later;
 mod log;
+mod prewarm;
 #[cfg(feature = "probe")]
 pub mod probe;
 mod proxy;
@@ -22,48 +27,66 @@ use web_sys::Request;
 // Brings the start function that turns a panic into a reset of the instance.
 use worker as _;
 
+use crate::core::claims::Millis;
 use crate::core::denial::{Denial, Reason};
-use crate::gate::Decision;
+use crate::core::request::RequestHead;
+use crate::gate::{Decision, Findings};
 use boot::{Isolate, State};
+use later::Waiting;
 
-/// Answers one request: a response, or the promise of the origin's.
+pub use glue::Context;
+
+/// Answers one request: a response, or the promise of one.
 #[must_use]
-pub fn serve(request: &Request, env: &JsValue) -> JsValue {
+pub fn serve(request: &Request, env: &JsValue, context: &Context) -> JsValue {
     let isolate = Isolate::of(env);
-    isolate.with_head(request, |head| {
-        let now = now();
-        let answer = match &isolate.state {
-            State::Misconfigured(gate) => gate.answer(head),
-            // (1) to (8), "The life of a request" in docs/architecture.md
-            State::Ready(gate) => match gate.decide(head, now) {
-                Ok(Decision::Forward(permit)) => return proxy::forward(isolate, request, &permit),
-                Ok(Decision::Answer(response)) => Ok(response),
-                Err(denial) => Err(denial),
-            },
-        };
-        match answer {
+    let packed = isolate.head(request);
+    let head = RequestHead::unpack(packed.as_str());
+    let now = now();
+    let mut findings = Findings::default();
+    let answer = match &isolate.state {
+        State::Misconfigured(gate) => match gate.answer(&head) {
             Ok(response) => respond::send(&response, head.method),
-            Err(denial) => respond::deny(isolate, head, &denial, now, None),
-        }
-    })
+            Err(denial) => respond::deny(isolate, &head, &denial, now, None),
+        },
+        State::Ready(gate) => match gate.decide(&head, now, &mut findings) {
+            Ok(Decision::Forward(permit)) => proxy::forward(isolate, request, &head, &permit),
+            Ok(Decision::Answer(response)) => respond::send(&response, head.method),
+            Ok(Decision::Prewarm) => prewarm::answer(isolate, gate, Clone::clone(request), context),
+            Ok(Decision::Ask(question)) => {
+                // Not a copy with a body of its own, but another reference to it.
+                let (request, context) = (Clone::clone(request), context.clone());
+                return Waiting { isolate, gate, request, context, head: packed, findings }
+                    .answer(question);
+            }
+            Err(denial) => respond::deny(isolate, &head, &denial, now, None),
+        },
+    };
+    if let State::Ready(gate) = &isolate.state {
+        later::after_decision(isolate, gate, context, &mut findings);
+    }
+    isolate.recycle(packed);
+    answer
 }
 
 /// Makes the response for an origin that failed, as the glue asks for it.
 fn origin_failed(request: &Request, message: &str) -> JsValue {
     let Some(isolate) = Isolate::booted() else { return JsValue::UNDEFINED };
-    isolate.with_head(request, |head| {
-        let detail = (!message.is_empty()).then_some(message);
-        let denial = Denial::new(Reason::of_origin_failure(message));
-        if let State::Ready(gate) = &isolate.state {
-            gate.tally().deny(denial.reason);
-        }
-        respond::deny(isolate, head, &denial, now(), detail)
-    })
+    let packed = isolate.head(request);
+    let head = RequestHead::unpack(packed.as_str());
+    let detail = (!message.is_empty()).then_some(message);
+    let denial = Denial::new(Reason::of_origin_failure(message));
+    if let State::Ready(gate) = &isolate.state {
+        gate.tally().deny(denial.reason);
+    }
+    let response = respond::deny(isolate, &head, &denial, now(), detail);
+    isolate.recycle(packed);
+    response
 }
 
-/// The time in seconds. It stands still while a request computes and moves on with its I/O.
-fn now() -> i64 {
-    #[allow(clippy::cast_possible_truncation, reason = "whole seconds are far below 2^53")]
-    let seconds = (js_sys::Date::now() / 1000.0) as i64;
-    seconds
+/// The time in milliseconds. It stands still while a request computes and moves on with its I/O.
+fn now() -> Millis {
+    #[allow(clippy::cast_possible_truncation, reason = "milliseconds are far below 2^53")]
+    let millis = js_sys::Date::now() as Millis;
+    millis
 }

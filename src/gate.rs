@@ -7,51 +7,77 @@
 
 mod admin;
 mod boot;
+mod hear;
+mod identity;
+mod keyring;
+mod permit;
+mod prewarm;
+mod question;
+mod service;
 
-use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use crate::core::access::{Access, Lack, Requirement};
 use crate::core::assertion::{Assertion, Signer};
-use crate::core::cache::{Known, TokenCache};
-use crate::core::claims::NumericDate;
-use crate::core::config::{Origin, Settings, TokenForwarding};
-use crate::core::credentials::{self, Credentials, CredentialsFault, Source};
+use crate::core::cache::TokenCache;
+use crate::core::claims::{Millis, NumericDate};
+use crate::core::config::Settings;
+use crate::core::credentials::{self, Credentials, CredentialsFault};
 use crate::core::denial::{Denial, Reason, TextResponse};
-use crate::core::facts::Facts;
-use crate::core::mutate::{CLIENT_ADDRESS, Edits};
 use crate::core::path::RequestPath;
 use crate::core::request::RequestHead;
 use crate::core::rules::Matched;
+use crate::core::sealed::SealingKey;
 use crate::core::tally::Tally;
-use crate::core::verify::{ReadyKey, SignatureEngine, check_validity, verify};
+use crate::core::verify::SignatureEngine;
 
 use admin::AdminToken;
+use identity::Assured;
+use keyring::KeyRing;
+use service::AuthService;
 
 pub use admin::Misconfigured;
 pub use boot::Report;
+pub use permit::{Body, Permit};
+pub use prewarm::{MOST_LIST_BYTES, Order, Outcome, Warming};
+pub use question::{BreakerNews, Findings, Inquiry, KvChange, Lookup, Question, ServiceCall, Told};
 
 /// Everything that a decision needs, ready: the settings, the keys, what is already known.
 pub struct Gate<E: SignatureEngine> {
     settings: Settings,
-    keys: Vec<Vec<ReadyKey<E::Key>>>,
+    degrading: Degrading,
+    /// One for each provider.
+    keys: Vec<KeyRing<E::Key>>,
+    /// One for each provider that has one.
+    services: Vec<Option<AuthService<E::SigningKey>>>,
+    /// For what is kept in KV; nothing is, without.
+    sealing: Option<Sealing>,
     signer: Option<Signer<E::SigningKey>>,
     engine: E,
     known: RefCell<TokenCache>,
+    /// The provider whose keys should be fetched after the response.
+    due: Cell<Option<usize>>,
+    /// From when on another list is taken for pre-warming.
+    prewarm_from: Cell<Millis>,
     tally: Tally,
     admin_token: AdminToken,
     report: Report,
 }
 
-/// Proof that a request may go to the origin, and in which form. Only a gate can make one, and
-/// nothing else can be forwarded.
-#[derive(Debug)]
-pub struct Permit<'g> {
-    destination: &'g Origin,
-    url: Option<String>,
-    edits: String,
-    body: Body,
+/// Whether the operator lets requests pass on less than they asked for: `ALLOW_DEGRADED_AUTH`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Degrading {
+    /// No, whatever rules and providers say.
+    Never,
+    /// Where rules and providers say so.
+    AsConfigured,
+}
+
+/// The keys that seal what is kept in KV.
+struct Sealing {
+    validations: SealingKey,
+    key_sets: SealingKey,
 }
 
 /// What becomes of a request that is not denied.
@@ -61,41 +87,21 @@ pub enum Decision<'g> {
     Forward(Permit<'g>),
     /// It is for the gate itself, which answers this.
     Answer(TextResponse),
+    /// The admin sends a list of tokens to be validated ahead, see [`Gate::prewarm`].
+    Prewarm,
+    /// There is no decision before this is known.
+    Ask(Question),
 }
 
-/// What happens to the body of a permitted request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Body {
-    /// It streams to the origin.
-    Stream,
-    /// It stays here: the request is a preflight, which has none.
-    Drop,
+/// Why there is nothing to forward.
+enum Stop {
+    Denied(Denial),
+    Asking(Question),
 }
 
-impl Permit<'_> {
-    /// Where the request goes.
-    #[must_use]
-    pub const fn destination(&self) -> &Origin {
-        self.destination
-    }
-
-    /// The URL to request there, if it is not the one that the client asked for. Its path is the one
-    /// that was evaluated.
-    #[must_use]
-    pub fn url(&self) -> Option<&str> {
-        self.url.as_deref()
-    }
-
-    /// What changes in the headers, as [`Edits::into_text`] writes it.
-    #[must_use]
-    pub fn edits(&self) -> &str {
-        &self.edits
-    }
-
-    /// What happens to the body.
-    #[must_use]
-    pub const fn body(&self) -> Body {
-        self.body
+impl From<Denial> for Stop {
+    fn from(denial: Denial) -> Self {
+        Self::Denied(denial)
     }
 }
 
@@ -104,33 +110,48 @@ enum Identity<'a> {
     /// Nobody in particular.
     Anonymous,
     /// The one whom this token, found there, speaks of.
-    Known { facts: Rc<Facts>, assertion: Option<Rc<Assertion>>, credentials: Credentials<'a> },
+    Known { assured: Assured, assertion: Option<Rc<Assertion>>, credentials: Credentials<'a> },
 }
 
 impl<E: SignatureEngine> Gate<E> {
-    /// Decides about a request at `now`, and counts it.
+    /// Decides about a request at `now`, and counts it. `findings` is what was found out for this
+    /// request so far, at first nothing.
     #[inline(never)] // see docs/performance.md, "Cold start"
-    pub fn decide(&self, head: &RequestHead<'_>, now: NumericDate) -> Result<Decision<'_>, Denial> {
-        let decision = self.judge(head, now);
+    pub fn decide(
+        &self,
+        head: &RequestHead<'_>,
+        now: Millis,
+        findings: &mut Findings,
+    ) -> Result<Decision<'_>, Denial> {
+        let decision = match self.judge(head, now, findings) {
+            Ok(decision) => Ok(decision),
+            Err(Stop::Asking(question)) => Ok(Decision::Ask(question)),
+            Err(Stop::Denied(denial)) => Err(denial),
+        };
         match &decision {
-            Ok(Decision::Forward(_)) => self.tally.permit(),
-            Ok(Decision::Answer(_)) => {}
+            Ok(Decision::Forward(permit)) => self.tally.permit(permit.mode()),
+            Ok(Decision::Answer(_) | Decision::Prewarm | Decision::Ask(_)) => {}
             Err(denial) => self.tally.deny(denial.reason),
         }
         decision
     }
 
-    fn judge(&self, head: &RequestHead<'_>, now: NumericDate) -> Result<Decision<'_>, Denial> {
+    fn judge(
+        &self,
+        head: &RequestHead<'_>,
+        now: Millis,
+        findings: &mut Findings,
+    ) -> Result<Decision<'_>, Stop> {
         // (1)
         if ["TRACE", "TRACK", "CONNECT"].iter().any(|one| head.method.eq_ignore_ascii_case(one)) {
-            return Err(Denial::new(Reason::WrongMethod));
+            return Err(Denial::new(Reason::WrongMethod).into());
         }
         if !head.is_forwardable() {
-            return Err(Denial::new(Reason::MalformedTarget));
+            return Err(Denial::new(Reason::MalformedTarget).into());
         }
         let path = RequestPath::parse(head.path).map_err(|_| Denial::new(Reason::AmbiguousPath))?;
         if let Some(endpoint) = admin::endpoint(&path, &self.settings.admin_path) {
-            return self.answer(endpoint, head).map(Decision::Answer);
+            return Ok(self.answer(endpoint, head, now)?);
         }
         // (2)
         if head.is_preflight() {
@@ -139,15 +160,26 @@ impl<E: SignatureEngine> Gate<E> {
         // (3)
         let rules = self.settings.rules.matching(head.authority, head.method, &path);
         // (4) to (7)
-        let identity = self.identify(head, &rules, now)?;
+        let identity = self.identify(head, &rules, now, findings)?;
         // (8)
         Ok(Decision::Forward(self.permit(head, &path, &identity)))
+    }
+
+    /// The provider whose keys should be fetched again once there is a response, if any.
+    pub fn take_due(&self) -> Option<usize> {
+        self.due.take()
     }
 
     /// The settings that this gate works by.
     #[must_use]
     pub const fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// The name of the provider at this position, for the log.
+    #[must_use]
+    pub fn provider_name(&self, position: usize) -> &str {
+        self.settings.providers.get(position).map_or("", |provider| provider.name.as_str())
     }
 
     /// What became of the requests so far.
@@ -167,170 +199,79 @@ impl<E: SignatureEngine> Gate<E> {
         &'a self,
         head: &RequestHead<'a>,
         rules: &Matched<'_, Requirement>,
-        now: NumericDate,
-    ) -> Result<Identity<'a>, Denial> {
+        now: Millis,
+        findings: &mut Findings,
+    ) -> Result<Identity<'a>, Stop> {
         let (access, strictest) = strictest(rules);
         if access == Access::Public {
             return Ok(Identity::Anonymous);
         }
-        let at_rule = |reason| Denial { rule: strictest, ..Denial::new(reason) };
+        let at_rule = |denial: Denial| Denial { rule: strictest, ..denial };
         // (4)
         let settings = &self.settings;
         let found = credentials::find(head, &settings.sources, &settings.allowed_origins)
-            .map_err(|fault| at_rule(fault.into()))?;
+            .map_err(|fault| at_rule(Denial::new(fault.into())))?;
         let Some(credentials) = found else {
             return match access {
-                Access::Required => Err(at_rule(Reason::NoCredentials)),
+                Access::Required => Err(at_rule(Denial::new(Reason::NoCredentials)).into()),
                 Access::Optional | Access::Public => Ok(Identity::Anonymous),
             };
         };
         // (5)
-        let Known { facts, assertion } = self
-            .know(&credentials.token, now)
-            .map_err(|denial| Denial { rule: strictest, ..denial })?;
+        let lenience = |usual| {
+            each(rules).map(|(rule, _)| rule.on_outage.unwrap_or(usual)).min().unwrap_or(usual)
+        };
+        let assured =
+            self.assure(&credentials.token, lenience, now, findings).map_err(
+                |stop| match stop {
+                    Stop::Denied(denial) => Stop::Denied(at_rule(denial)),
+                    asking @ Stop::Asking(_) => asking,
+                },
+            )?;
+        let facts = assured.basis.facts().map_err(|reason| at_rule(Denial::new(reason)))?;
         // (6)
         for (requirement, rule) in each(rules) {
-            requirement.check(&facts).map_err(|lack| Denial {
-                reason: lack.into(),
+            requirement.check(facts).map_err(|lack| Denial {
                 scope: requirement.challenge_scope(),
                 provider: Some(facts.provider),
                 rule,
+                ..Denial::new(lack.into())
             })?;
         }
         // (7)
-        let assertion =
-            self.assertion(&credentials.token, &facts, assertion, now).map_err(|denial| {
-                Denial { provider: Some(facts.provider), rule: strictest, ..denial }
-            })?;
-        Ok(Identity::Known { facts, assertion, credentials })
+        let assertion = self
+            .assertion(&credentials.token, &assured, now)
+            .map_err(|denial| at_rule(Denial { provider: Some(facts.provider), ..denial }))?;
+        Ok(Identity::Known { assured, assertion, credentials })
     }
 
-    /// What is known about a token: from the cache, if it is still in time, or by verifying it.
-    fn know(&self, token: &str, now: NumericDate) -> Result<Known, Denial> {
-        let known = self.known.borrow().get(token).cloned();
-        if let Some(known) = known {
-            self.tally.hit();
-            let Facts { expiration, not_before, provider, .. } = *known.facts;
-            let skew = self.settings.clock_skew_seconds;
-            // A token that is over stays known, so that a client which goes on sending it does not
-            // have its signature checked each time.
-            return check_validity(expiration, not_before, now, skew)
-                .map(|()| known)
-                .map_err(|reason| Denial { provider: Some(provider), ..Denial::new(reason) });
-        }
-        let verified =
-            verify(&self.settings, &self.keys, &self.engine, token, now).map_err(|unverified| {
-                Denial { provider: unverified.provider, ..Denial::new(unverified.reason) }
-            })?;
-        self.tally.miss();
-        let known = Known { facts: Rc::new(verified.facts), assertion: None };
-        self.known.borrow_mut().insert(token, known.clone());
-        Ok(known)
-    }
-
-    /// The assertion to send, if the configuration asks for one: the last one while it is young,
-    /// or a new one.
+    /// The assertion to send, if the configuration asks for one: the last one while it is young and
+    /// says the same, or a new one.
     fn assertion(
         &self,
         token: &str,
-        facts: &Facts,
-        last: Option<Rc<Assertion>>,
-        now: NumericDate,
+        assured: &Assured,
+        now: Millis,
     ) -> Result<Option<Rc<Assertion>>, Denial> {
         let Some(signer) = &self.signer else { return Ok(None) };
-        if let Some(last) = last.filter(|last| now < last.renew_at) {
-            return Ok(Some(last));
+        let now: NumericDate = now.div_euclid(1_000);
+        let is_good = |last: &&Rc<Assertion>| now < last.renew_at && last.mode == assured.mode;
+        if let Some(last) = assured.last_assertion.as_ref().filter(is_good) {
+            return Ok(Some(Rc::clone(last)));
         }
+        let facts = assured.basis.facts().map_err(Denial::new)?;
         let issuer = self
             .settings
             .providers
             .get(facts.provider)
             .map_or("", |provider| provider.issuer.as_str());
         let assertion = signer
-            .sign(&self.engine, facts, issuer, now)
+            .sign(&self.engine, facts, issuer, assured.mode, now)
             .map(Rc::new)
             .ok_or_else(|| Denial::new(Reason::AssertionFailed))?;
-        self.known.borrow_mut().renew(token, Rc::clone(&assertion));
+        let renewed = Rc::clone(&assertion);
+        self.known.borrow_mut().renew(token, |known| known.assertion = Some(renewed));
         Ok(Some(assertion))
-    }
-
-    fn permit(
-        &self,
-        head: &RequestHead<'_>,
-        path: &RequestPath<'_>,
-        identity: &Identity<'_>,
-    ) -> Permit<'_> {
-        let mut edits = self.first_edits(head);
-        let mut query = head.query.map(Cow::Borrowed);
-        if let Identity::Known { facts, assertion, credentials } = identity {
-            if self.settings.forward.token == TokenForwarding::Strip {
-                strip(credentials.source, head, &mut edits, &mut query);
-            }
-            edits.extend(facts.header_lines());
-            if let Some(assertion) = assertion {
-                edits.set_assertion(assertion);
-            }
-        }
-        self.permit_with(head, path, query, edits, Body::Stream)
-    }
-
-    /// A preflight asks whether a request would be allowed; browsers send no credentials with it
-    /// (Fetch standard, "CORS-preflight fetch"), so whatever it carries stays here.
-    fn permit_preflight(&self, head: &RequestHead<'_>, path: &RequestPath<'_>) -> Permit<'_> {
-        let mut edits = self.first_edits(head);
-        let mut query = head.query.map(Cow::Borrowed);
-        for source in &self.settings.sources {
-            match source {
-                // All cookies go, not only the one with the token.
-                Source::Authorization | Source::Cookie(_) => {}
-                Source::Header(_) | Source::Query(_) => strip(source, head, &mut edits, &mut query),
-            }
-        }
-        for name in [
-            "authorization",
-            "cookie",
-            "content-encoding",
-            "content-length",
-            "content-type",
-            "expect",
-        ] {
-            edits.remove(name);
-        }
-        self.permit_with(head, path, query, edits, Body::Drop)
-    }
-
-    /// What every forwarded request begins with: the client's claims about itself go, and the
-    /// origin is told how it reached us.
-    fn first_edits(&self, head: &RequestHead<'_>) -> Edits {
-        let mut edits = Edits::sanitize(head, &self.settings.forward.claims);
-        if let Some(address) = head.header(CLIENT_ADDRESS) {
-            edits.set("x-forwarded-for", address);
-        }
-        edits.set("x-forwarded-proto", head.scheme);
-        edits.set("x-forwarded-host", head.authority);
-        edits
-    }
-
-    fn permit_with(
-        &self,
-        head: &RequestHead<'_>,
-        path: &RequestPath<'_>,
-        query: Option<Cow<'_, str>>,
-        edits: Edits,
-        body: Body,
-    ) -> Permit<'_> {
-        let path = path.literal();
-        let base = match &self.settings.origin {
-            Origin::Url(origin) => Some(Cow::Borrowed(origin.as_str())),
-            // A service sees the URL that the client asked for, as if it were asked directly.
-            Origin::Service(_) if path == head.path && query.as_deref() == head.query => None,
-            Origin::Service(_) => Some(format!("{}://{}", head.scheme, head.authority).into()),
-        };
-        let url = base.map(|base| match query {
-            Some(query) => format!("{base}{path}?{query}"),
-            None => format!("{base}{path}"),
-        });
-        Permit { destination: &self.settings.origin, url, edits: edits.into_text(), body }
     }
 }
 
@@ -341,6 +282,7 @@ static DEFAULT_REQUIREMENT: Requirement = Requirement {
     scopes_all: Vec::new(),
     scopes_any: Vec::new(),
     claims: Vec::new(),
+    on_outage: None,
 };
 
 /// The requirements that a request must satisfy, with the rule that each comes from.
@@ -359,33 +301,6 @@ fn strictest(rules: &Matched<'_, Requirement>) -> (Access, Option<usize>) {
         .map(|(requirement, rule)| (requirement.access, rule))
         .max_by_key(|(access, _)| *access)
         .unwrap_or_default()
-}
-
-/// Takes a token out of where it was found.
-fn strip(
-    source: &Source,
-    head: &RequestHead<'_>,
-    edits: &mut Edits,
-    query: &mut Option<Cow<'_, str>>,
-) {
-    match source {
-        Source::Authorization => edits.remove("authorization"),
-        Source::Header(name) => edits.remove(name),
-        Source::Cookie(name) => {
-            let kept =
-                head.header("cookie").and_then(|value| credentials::without_cookie(value, name));
-            match kept {
-                Some(kept) => edits.set("cookie", &kept),
-                None => edits.remove("cookie"),
-            }
-        }
-        Source::Query(name) => {
-            *query = query
-                .as_deref()
-                .and_then(|query| credentials::without_parameter(query, name))
-                .map(Cow::Owned);
-        }
-    }
 }
 
 impl From<CredentialsFault> for Reason {

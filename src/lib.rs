@@ -22,17 +22,17 @@ pub mod gate;
 #[cfg(feature = "edge")]
 pub mod edge;
 
-/// Where the runtime enters. Synchronous, because a decision needs no I/O: what it returns is a
-/// denial, or the origin's own promise.
+/// Where the runtime enters. Synchronous, because most decisions need no I/O: what it returns is a
+/// denial, the origin's own promise or, if something has to be found out first, that of a response.
 #[cfg(all(feature = "edge", not(feature = "probe")))]
 #[wasm_bindgen::prelude::wasm_bindgen]
 #[must_use]
 pub fn fetch(
     request: &web_sys::Request,
     env: &wasm_bindgen::JsValue,
-    _context: &wasm_bindgen::JsValue,
+    context: &edge::Context,
 ) -> wasm_bindgen::JsValue {
-    edge::serve(request, env)
+    edge::serve(request, env, context)
 }
 
 /// Where the runtime enters the probe.

@@ -14,8 +14,9 @@ use edgeward::core::keys::Material;
 use edgeward::core::path::RequestPath;
 use edgeward::core::request::RequestHead;
 use edgeward::core::secret;
+use edgeward::core::secret::ClientKey;
 use edgeward::core::verify::{KeyRefused, SignatureEngine};
-use edgeward::gate::Gate;
+use edgeward::gate::{Findings, Gate};
 use wasm_bindgen_test::wasm_bindgen_test;
 
 /// The first example of RFC 7515 (appendix A.1): its token, its key, and the end of its life.
@@ -44,8 +45,16 @@ impl SignatureEngine for NoCrypto {
         Err(KeyRefused)
     }
 
+    fn import_client(&self, _: &ClientKey) -> Result<(), KeyRefused> {
+        Err(KeyRefused)
+    }
+
     fn sign(&self, (): &(), _: &[u8]) -> Option<Vec<u8>> {
         None
+    }
+
+    fn random(&self) -> u64 {
+        1
     }
 }
 
@@ -57,13 +66,13 @@ fn gate() -> Gate<NoCrypto> {
                         "algorithms": ["HS256"], "keys": ["KEY"], "required_claims": [] }]
     }"#;
     let secret = |name: &str| (name == "KEY").then(|| KEY.to_owned());
-    Gate::boot(table, &secret, NoCrypto, 1).unwrap_or_else(|problems| panic!("{problems:?}"))
+    Gate::boot(table, &secret, true, NoCrypto).unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 
 fn reason(token: &str, now: i64) -> Option<Reason> {
     let packed = format!("GET\nhttps://e.example/\nauthorization\nBearer {token}");
     let head = RequestHead::unpack(&packed);
-    gate().decide(&head, now).err().map(|denial| denial.reason)
+    gate().decide(&head, now * 1_000, &mut Findings::default()).err().map(|denial| denial.reason)
 }
 
 #[wasm_bindgen_test]

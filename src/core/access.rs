@@ -5,6 +5,7 @@
 
 use serde_json::Value;
 
+use super::config::OnOutage;
 use super::facts::Facts;
 
 /// What a rule asks. The default asks for a genuine token of any provider.
@@ -20,6 +21,8 @@ pub struct Requirement {
     pub scopes_any: Vec<String>,
     /// Claims that must each have one of the values.
     pub claims: Vec<ClaimRequirement>,
+    /// What happens while the auth service gives no answer; `None` for what the provider says.
+    pub on_outage: Option<OnOutage>,
 }
 
 /// Who may pass.

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::claims::NumericDate;
 use super::config::AssertionSettings;
 use super::facts::Facts;
+use super::mode::Mode;
 use super::secret::{AssertionKey, AssertionMaterial};
 use super::verify::{KeyRefused, SignatureEngine};
 
@@ -46,6 +47,8 @@ pub struct Assertion {
     rest: Box<str>,
     /// From this time on, a new one is made.
     pub renew_at: NumericDate,
+    /// What it rests on.
+    pub mode: Mode,
 }
 
 impl Assertion {
@@ -78,6 +81,9 @@ struct Contents<'a> {
     oiss: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     scope: &'a str,
+    /// Whether this rests on less than usual.
+    #[serde(skip_serializing_if = "Mode::is_normal")]
+    degraded: Mode,
 }
 
 impl<K> Signer<K> {
@@ -123,6 +129,7 @@ impl<K> Signer<K> {
         engine: &E,
         facts: &Facts,
         issuer: &str,
+        mode: Mode,
         now: NumericDate,
     ) -> Option<Assertion> {
         let expiration = facts.expiration.min(now.saturating_add(self.ttl_seconds));
@@ -135,6 +142,7 @@ impl<K> Signer<K> {
             tid: facts.token_id(),
             oiss: issuer,
             scope: facts.scope(),
+            degraded: mode,
         };
         let claims = Claims::new(contents);
         let text = match &self.key {
@@ -152,7 +160,7 @@ impl<K> Signer<K> {
         let renew_at = now.saturating_add((expiration.saturating_sub(now) / 2).max(1));
         let (head, rest) = text.split_at_checked(text.find('.')?)?;
         let head = Rc::clone(self.head.get_or_init(|| head.into()));
-        Some(Assertion { head, rest: rest.into(), renew_at })
+        Some(Assertion { head, rest: rest.into(), renew_at, mode })
     }
 }
 

@@ -14,6 +14,8 @@ use quick_cache::unsync::{Cache, DefaultLifecycle};
 use quick_cache::{Equivalent, Weighter};
 
 use super::assertion::Assertion;
+use super::claims::{Millis, NumericDate};
+use super::denial::Reason;
 use super::facts::Facts;
 
 /// How many tokens the cache is made for: its table starts with room for so many, which takes about
@@ -26,16 +28,40 @@ pub const MOST_BYTES: u64 = 16 * 1024 * 1024;
 
 /// What one entry costs besides its own bytes: its slot and the slots of those that had to go and
 /// are known again, reference counts, and allocator headers.
-const ENTRY_OVERHEAD: u64 = 160;
+const ENTRY_OVERHEAD: u64 = 224;
 
 /// What is known about one token. Cheap to clone: a request takes its share along, and the entry
 /// may be evicted meanwhile.
 #[derive(Clone, Debug)]
 pub struct Known {
-    /// The facts.
-    pub facts: Rc<Facts>,
+    /// Position of the provider of its issuer.
+    pub provider: usize,
+    /// Which set of keys of the provider verified it: another one must verify it again.
+    pub key_set: u32,
+    /// What the token itself says; nothing if only its issuer can read it.
+    pub signed: Option<Rc<Facts>>,
+    /// What the auth service said last, if it was asked.
+    pub verdict: Option<Rc<Verdict>>,
+    /// When KV was last looked into for what it says, in vain or not.
+    pub sought_at: Option<Millis>,
     /// The assertion that was signed last.
     pub assertion: Option<Rc<Assertion>>,
+}
+
+/// What an auth service said about a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// What is known about an active token: its own claims, and those of the answer. Or why the
+    /// answer lets nobody pass.
+    pub outcome: Result<Facts, Reason>,
+    /// When it said so.
+    pub checked_at: NumericDate,
+}
+
+impl Verdict {
+    fn weight(&self) -> usize {
+        size_of::<Self>() + self.outcome.as_ref().map_or(0, Facts::weight)
+    }
 }
 
 /// Tokens and what is known about them. The whole token is the key, so that no two tokens can be
@@ -84,7 +110,9 @@ struct ByteWeighter;
 impl Weighter<Hashed<Box<str>>, Known> for ByteWeighter {
     fn weight(&self, key: &Hashed<Box<str>>, known: &Known) -> u64 {
         let assertion = known.assertion.as_ref().map_or(0, |assertion| assertion.weight());
-        let bytes = key.token.len() + known.facts.weight() + assertion;
+        let signed = known.signed.as_ref().map_or(0, |facts| facts.weight());
+        let verdict = known.verdict.as_ref().map_or(0, |verdict| verdict.weight());
+        let bytes = key.token.len() + signed + verdict + assertion;
         u64::try_from(bytes).unwrap_or(u64::MAX).saturating_add(ENTRY_OVERHEAD)
     }
 }
@@ -111,16 +139,23 @@ impl TokenCache {
         self.entries.get(&self.hashed(token))
     }
 
+    /// What is known about a token. Does not count as a use of it.
+    #[must_use]
+    pub fn peek(&self, token: &str) -> Option<&Known> {
+        self.entries.peek(&self.hashed(token))
+    }
+
     /// Remembers a token, at the expense of others where there is no room.
     pub fn insert(&mut self, token: &str, known: Known) {
         self.entries.insert(self.hashed(token).into(), known);
     }
 
-    /// Replaces the assertion of a token that is still there.
-    pub fn renew(&mut self, token: &str, assertion: Rc<Assertion>) {
+    /// Changes what is known about a token that is still there.
+    pub fn renew(&mut self, token: &str, change: impl FnOnce(&mut Known)) {
         let key = self.hashed(token);
-        let Some(Known { facts, .. }) = self.entries.peek(&key) else { return };
-        let known = Known { facts: Rc::clone(facts), assertion: Some(assertion) };
+        let Some(known) = self.entries.peek(&key) else { return };
+        let mut known = known.clone();
+        change(&mut known);
         // As a new entry, since it may weigh more and others have to go for it. But not as one more
         // use of the token: a token that is used once must not count as one that is used often.
         let _ = self.entries.replace(key.into(), known, true);
@@ -132,9 +167,15 @@ impl TokenCache {
         (self.entries.len(), self.entries.weight())
     }
 
+    /// A hash of a token that nobody outside of this isolate can know.
+    #[must_use]
+    pub fn hash(&self, token: &str) -> u64 {
+        self.hasher.hash_one(token)
+    }
+
     fn hashed<'t>(&self, token: &'t str) -> Hashed<&'t str> {
         // Half of it tells apart far more tokens than there are, and keeps the entries small.
-        let hash = (self.hasher.hash_one(token) >> 32) as u32;
+        let hash = (self.hash(token) >> 32) as u32;
         Hashed { hash, token }
     }
 }

@@ -9,6 +9,9 @@ use serde_json::{Map, Value};
 /// token's favour when read.
 pub type NumericDate = i64;
 
+/// Milliseconds since 1970-01-01T00:00:00Z, where seconds are too coarse.
+pub type Millis = i64;
+
 /// Times beyond this are refused: no double can hold them exactly.
 const MAX_DATE: NumericDate = 1 << 53;
 

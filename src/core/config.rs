@@ -31,6 +31,10 @@ pub struct Settings {
     pub clock_skew_seconds: i64,
     /// The longest token that is read, in bytes.
     pub max_token_bytes: usize,
+    /// What KV is used for.
+    pub validation_cache: ValidationCache,
+    /// How long a request waits for KV, in milliseconds.
+    pub validation_cache_timeout_ms: u32,
     /// The issuers whose tokens are accepted; each issuer occurs once.
     pub providers: Vec<Provider>,
     /// Where tokens are looked for, in this order.
@@ -39,10 +43,24 @@ pub struct Settings {
     pub allowed_origins: Vec<String>,
     /// What each path asks for.
     pub rules: RuleTable<Requirement>,
+    /// Whether a rule lets requests pass while an auth service is silent.
+    pub some_rule_may_degrade: bool,
     /// Every claim that a rule asks about; [`Requirement`] refers to them by position.
     pub rule_claims: Vec<String>,
     /// What the origin is told.
     pub forward: Forward,
+}
+
+/// What validations are kept in KV for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ValidationCache {
+    /// To replace a call over the network. A signature costs less than a look into KV.
+    #[default]
+    Auto,
+    /// To replace signatures as well.
+    Always,
+    /// For nothing: KV is neither read nor written.
+    Off,
 }
 
 /// Where permitted requests go.
@@ -67,12 +85,99 @@ pub struct Provider {
     pub algorithms: Vec<Algorithm>,
     /// Names of the secret bindings that hold its keys.
     pub keys: Vec<String>,
+    /// Where more of its keys are published, if they are to be fetched.
+    pub remote_keys: Option<RemoteKeys>,
+    /// Whom to ask whether a token is still good, if anyone.
+    pub introspection: Option<Introspection>,
     /// Accepted values of `typ`; the empty string stands for an absent one.
     pub token_types: Vec<String>,
     /// Claims that must be present besides `exp`.
     pub required_claims: Vec<String>,
     /// The longest accepted `exp - iat`, in seconds.
     pub max_lifetime_seconds: Option<i64>,
+}
+
+/// A published JWK Set (RFC 7517) and how it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemoteKeys {
+    /// Where it is found.
+    pub location: KeySetLocation,
+    /// For how long after a fetch the set is not fetched again, in seconds; then it is, in the
+    /// background.
+    pub refresh_seconds: i64,
+    /// For how long the last good set serves while no new one can be had, in seconds.
+    pub max_stale_seconds: i64,
+    /// The longest that a fetch may take, in milliseconds.
+    pub timeout_ms: u32,
+    /// The least time between two attempts while there is a set, in seconds.
+    pub cooldown_seconds: i64,
+}
+
+/// Where an issuer publishes its keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeySetLocation {
+    /// The URL of the set.
+    Url(String),
+    /// The URL of the metadata that name it (`OpenID` Connect Discovery 1.0 section 4).
+    Discovery(String),
+}
+
+/// An endpoint that says whether a token is active (RFC 7662).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Introspection {
+    /// The URL of the endpoint.
+    pub url: String,
+    /// Who we are to it.
+    pub client_id: String,
+    /// How we prove that.
+    pub authentication: ClientAuthentication,
+    /// The longest that an answer may take, in milliseconds.
+    pub timeout_ms: u32,
+    /// How long a request waits for an answer where it can pass without one, in milliseconds.
+    pub degrade_after_ms: u32,
+    /// What happens without an answer, unless a rule says otherwise.
+    pub on_outage: OnOutage,
+    /// How long "active" counts, in seconds.
+    pub cache_seconds: i64,
+    /// How old the last answer may be to count while there is no new one, in seconds.
+    pub max_stale_seconds: i64,
+    /// What happens to tokens that only the endpoint can read.
+    pub opaque_tokens: OpaqueTokens,
+}
+
+/// How a client authenticates (`OpenID` Connect Core 1.0 section 9). Both hold the name of a secret
+/// binding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientAuthentication {
+    /// `client_secret_basic`: a shared secret (RFC 6749 section 2.3.1).
+    Secret(String),
+    /// `private_key_jwt`: a signed statement (RFC 7523 section 2.2).
+    PrivateKey(String),
+}
+
+/// What happens to a request when the auth service gives no answer, from the strictest on. All but
+/// the first count only where `ALLOW_DEGRADED_AUTH` is on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum OnOutage {
+    /// Deny it: 503.
+    #[default]
+    Deny,
+    /// Go by the last answer.
+    Stale,
+    /// Go by the last answer or, where there is none, by the signature alone.
+    Signature,
+}
+
+/// What happens to tokens that are no JWT.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OpaqueTokens {
+    /// Refuse them.
+    #[default]
+    Refuse,
+    /// Ask about them; the answer must name one of the provider's audiences.
+    Accept,
+    /// Ask about them; the answer need not say for whom the token is.
+    AcceptForAnyAudience,
 }
 
 /// What the origin is told about a permitted request.
@@ -105,6 +210,8 @@ pub struct AssertionSettings {
     /// The longest life of an assertion, in seconds.
     pub ttl_seconds: i64,
 }
+
+pub(in crate::core) use validate::is_service_url;
 
 impl Settings {
     /// Reads and checks the `AUTH` table, given as JSON. All mistakes of the same kind are reported

@@ -18,10 +18,14 @@ pub enum Code {
     InvalidToken,
     /// The signature is right and `exp` has passed.
     ExpiredToken,
+    /// The signature is right, and the issuer has withdrawn the token.
+    RevokedToken,
     /// A good token without the scope or claim that the rule asks for.
     InsufficientScope,
     /// No usable configuration or key.
     Misconfigured,
+    /// A check could not be made.
+    AuthUnavailable,
     /// The origin could not be reached, or broke off.
     OriginUnreachable,
     /// The origin took too long.
@@ -89,6 +93,16 @@ pub enum Reason {
     MissingScope,
     /// A claim of the rule is missing or has another value.
     WrongClaim,
+    /// The auth service says that a token whose signature is right is not active.
+    Inactive,
+    /// The auth service does not know an opaque token, or not any more.
+    UnknownToken,
+    /// The auth service gave no answer.
+    AuthServiceSilent,
+    /// The issuer's keys could not be fetched.
+    KeysUnavailable,
+    /// The auth service does not accept our credentials, or does not know this kind of token.
+    AuthServiceRefusesUs,
     /// The configuration or a key cannot be used.
     BadConfiguration,
     /// The assertion could not be signed.
@@ -117,6 +131,8 @@ pub struct Denial {
     pub provider: Option<usize>,
     /// Position of the rule that applied, for the log.
     pub rule: Option<usize>,
+    /// In how many seconds it may be worth to try again.
+    pub retry_after: Option<u32>,
 }
 
 /// A response that is all text.
@@ -143,7 +159,7 @@ pub struct Recipient<'a> {
 
 impl Reason {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 38] = [
         Self::NoCredentials,
         Self::SeveralCredentials,
         Self::MalformedCredentials,
@@ -170,6 +186,11 @@ impl Reason {
         Self::ProviderNotAccepted,
         Self::MissingScope,
         Self::WrongClaim,
+        Self::Inactive,
+        Self::UnknownToken,
+        Self::AuthServiceSilent,
+        Self::KeysUnavailable,
+        Self::AuthServiceRefusesUs,
         Self::BadConfiguration,
         Self::AssertionFailed,
         Self::OriginFailed,
@@ -209,6 +230,11 @@ impl Reason {
             Self::ProviderNotAccepted => "provider_not_accepted",
             Self::MissingScope => "missing_scope",
             Self::WrongClaim => "wrong_claim",
+            Self::Inactive => "inactive",
+            Self::UnknownToken => "unknown_token",
+            Self::AuthServiceSilent => "auth_service_silent",
+            Self::KeysUnavailable => "keys_unavailable",
+            Self::AuthServiceRefusesUs => "auth_service_refuses_us",
             Self::BadConfiguration => "bad_configuration",
             Self::AssertionFailed => "assertion_failed",
             Self::OriginFailed => "origin_failed",
@@ -259,10 +285,15 @@ impl Reason {
             | Self::LifetimeTooLong
             | Self::WrongAudience
             | Self::MissingClaim
-            | Self::ProviderNotAccepted => Code::InvalidToken,
+            | Self::ProviderNotAccepted
+            | Self::UnknownToken => Code::InvalidToken,
+            Self::Inactive => Code::RevokedToken,
+            Self::AuthServiceSilent | Self::KeysUnavailable => Code::AuthUnavailable,
             Self::Expired => Code::ExpiredToken,
             Self::MissingScope | Self::WrongClaim => Code::InsufficientScope,
-            Self::BadConfiguration | Self::AssertionFailed => Code::Misconfigured,
+            Self::BadConfiguration | Self::AssertionFailed | Self::AuthServiceRefusesUs => {
+                Code::Misconfigured
+            }
             Self::OriginFailed => Code::OriginUnreachable,
             Self::OriginTimedOut => Code::OriginTimeout,
             Self::NoSuchEndpoint => Code::NotFound,
@@ -281,8 +312,10 @@ impl Code {
             Self::InvalidRequest => "invalid_request",
             Self::InvalidToken => "invalid_token",
             Self::ExpiredToken => "expired_token",
+            Self::RevokedToken => "revoked_token",
             Self::InsufficientScope => "insufficient_scope",
             Self::Misconfigured => "misconfigured",
+            Self::AuthUnavailable => "auth_unavailable",
             Self::OriginUnreachable | Self::OriginTimeout => "origin_unreachable",
             Self::NotFound => "not_found",
             Self::Unauthorized => "unauthorized",
@@ -295,14 +328,16 @@ impl Code {
     pub const fn status(self) -> u16 {
         match self {
             Self::InvalidRequest => 400,
-            Self::MissingToken | Self::InvalidToken | Self::ExpiredToken | Self::Unauthorized => {
-                401
-            }
+            Self::MissingToken
+            | Self::InvalidToken
+            | Self::ExpiredToken
+            | Self::RevokedToken
+            | Self::Unauthorized => 401,
             Self::InsufficientScope => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::OriginUnreachable => 502,
-            Self::Misconfigured => 503,
+            Self::Misconfigured | Self::AuthUnavailable => 503,
             Self::OriginTimeout => 504,
         }
     }
@@ -315,8 +350,10 @@ impl Code {
             Self::InvalidRequest => "The credentials or the target of the request are malformed",
             Self::InvalidToken => "The access token is not valid",
             Self::ExpiredToken => "The access token has expired",
+            Self::RevokedToken => "The access token has been revoked",
             Self::InsufficientScope => "The access token does not grant this",
             Self::Misconfigured => "The gate is not configured correctly",
+            Self::AuthUnavailable => "The access token cannot be checked at the moment",
             Self::OriginUnreachable => "The origin did not answer",
             Self::OriginTimeout => "The origin did not answer in time",
             Self::NotFound => "There is no such endpoint",
@@ -337,6 +374,9 @@ impl Code {
             Self::ExpiredToken => Some(format!(
                 "Bearer realm={realm}, error=\"invalid_token\", error_description=\"expired\""
             )),
+            Self::RevokedToken => Some(format!(
+                "Bearer realm={realm}, error=\"invalid_token\", error_description=\"revoked\""
+            )),
             Self::InsufficientScope if scope.is_empty() => {
                 Some(format!("Bearer realm={realm}, error=\"insufficient_scope\""))
             }
@@ -345,6 +385,7 @@ impl Code {
                 quoted_string(scope)
             )),
             Self::Misconfigured
+            | Self::AuthUnavailable
             | Self::OriginUnreachable
             | Self::OriginTimeout
             | Self::NotFound
@@ -357,7 +398,7 @@ impl Denial {
     /// A refusal before any provider or rule is known.
     #[must_use]
     pub const fn new(reason: Reason) -> Self {
-        Self { reason, scope: String::new(), provider: None, rule: None }
+        Self { reason, scope: String::new(), provider: None, rule: None, retry_after: None }
     }
 
     /// The response: problem details (RFC 9457) with a challenge where one helps.
@@ -370,6 +411,10 @@ impl Denial {
         ];
         if let Some(challenge) = code.challenge(to.realm, &self.scope) {
             headers.push(("www-authenticate", challenge.into()));
+        }
+        if let Some(seconds) = self.retry_after {
+            // RFC 9110 section 10.2.3.
+            headers.push(("retry-after", seconds.to_string().into()));
         }
         if code == Code::MethodNotAllowed {
             // RFC 9110 section 15.5.6 asks for a list; these two are allowed wherever this is said.
@@ -477,7 +522,8 @@ pub struct LogContext<'a> {
 }
 
 /// Keeps a text of the client's choice from filling the log.
-fn cut(text: &str) -> &str {
+#[must_use]
+pub fn cut(text: &str) -> &str {
     const MOST_BYTES: usize = 256;
     let end = (0..=MOST_BYTES.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
     text.get(..end.unwrap_or(0)).unwrap_or_default()
@@ -582,6 +628,11 @@ mod tests {
             (R::ProviderNotAccepted, "provider_not_accepted", "invalid_token", 401),
             (R::MissingScope, "missing_scope", "insufficient_scope", 403),
             (R::WrongClaim, "wrong_claim", "insufficient_scope", 403),
+            (R::Inactive, "inactive", "revoked_token", 401),
+            (R::UnknownToken, "unknown_token", "invalid_token", 401),
+            (R::AuthServiceSilent, "auth_service_silent", "auth_unavailable", 503),
+            (R::KeysUnavailable, "keys_unavailable", "auth_unavailable", 503),
+            (R::AuthServiceRefusesUs, "auth_service_refuses_us", "misconfigured", 503),
             (R::BadConfiguration, "bad_configuration", "misconfigured", 503),
             (R::AssertionFailed, "assertion_failed", "misconfigured", 503),
             (R::OriginFailed, "origin_failed", "origin_unreachable", 502),

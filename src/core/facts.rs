@@ -36,7 +36,7 @@ struct Place {
 
 impl Facts {
     /// Collects the facts from claims that were verified.
-    pub(super) fn collect(
+    pub(crate) fn collect(
         settings: &Settings,
         provider: usize,
         claims: &Map<String, Value>,

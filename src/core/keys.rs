@@ -5,6 +5,10 @@
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest as _, Sha256};
+
 use super::algorithm::{Algorithm, Curve, Family};
 
 /// A key that can verify signatures, checked on load: sizes, exponents and curve are acceptable.
@@ -71,6 +75,28 @@ impl fmt::Debug for SecretBytes {
 }
 
 impl VerificationKey {
+    /// A text that no other key has: a hash of its numbers, and of its name and algorithm, which
+    /// decide about what it may verify. A shared secret has none: its hash would help to guess it.
+    #[must_use]
+    pub fn fingerprint(&self) -> Option<String> {
+        let mut hash = Sha256::new();
+        let mut add = |part: &[u8]| {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        };
+        add(self.kid.as_deref().unwrap_or_default().as_bytes());
+        add(self.algorithm.map(Algorithm::name).unwrap_or_default().as_bytes());
+        match &self.material {
+            Material::Hmac(_) => return None,
+            Material::Rsa { n, e } => [b"RSA", n.as_slice(), e].into_iter().for_each(add),
+            Material::Ec { curve, x, y } => {
+                [curve.name().as_bytes(), x, y].into_iter().for_each(add);
+            }
+            Material::Ed25519 { x } => [b"OKP".as_slice(), x].into_iter().for_each(add),
+        }
+        Some(URL_SAFE_NO_PAD.encode(hash.finalize()))
+    }
+
     /// Whether this key may verify `algorithm`: the family fits, the JWK `alg` does not object,
     /// and an HMAC secret is long enough for the hash (RFC 7518 section 3.2).
     #[must_use]

@@ -14,6 +14,9 @@ use super::request::RequestHead;
 /// The assertion's header.
 const ASSERTION_HEADER: &str = "x-auth-assertion";
 
+/// The header that says on what less than usual a permit rests.
+pub const DEGRADED: &str = "x-auth-degraded";
+
 /// Where the platform says who is connected to it.
 pub const CLIENT_ADDRESS: &str = "cf-connecting-ip";
 

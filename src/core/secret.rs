@@ -16,6 +16,7 @@ mod asn1;
 mod assertion;
 mod bytes;
 mod check;
+mod client;
 mod format;
 mod jwk;
 mod message;
@@ -26,14 +27,17 @@ mod recognise;
 #[cfg(test)]
 mod tests;
 
+use serde_json::Value;
+
 use super::keys::{Material, VerificationKey};
 use open::{Content, Opened};
 
 pub use assertion::{AssertionKey, AssertionMaterial, parse_assertion_key};
+pub use client::{ClientKey, parse_client_key};
 pub use format::{Format, Kind, Layer};
 pub use problem::{
-    AssertionFault, JwkFault, KeyFault, MAX_KEYS, MAX_SECRET_BYTES, PrivateForm, Problem,
-    SecretError,
+    AssertionFault, ClientFault, JwkFault, KeyFault, MAX_KEYS, MAX_SECRET_BYTES, PrivateForm,
+    Problem, SecretError,
 };
 
 /// The keys of one verification secret.
@@ -65,6 +69,16 @@ pub fn parse(binding: &str, text: &str) -> Result<ParsedSecret, SecretError> {
     let keys = without_repetitions(keys);
     warn_of_ambiguous_kids(&keys, &mut warnings);
     Ok(ParsedSecret { keys, format, warnings })
+}
+
+/// Reads the verification keys from a JWK Set that an issuer publishes, with a sentence about each
+/// that does not count. It needs no more than one that does.
+pub fn published(set: &Value) -> Result<(Vec<VerificationKey>, Vec<String>), Problem> {
+    let mut warnings = Vec::new();
+    let keys = set.get("keys").ok_or(Problem::KeysNotArray)?;
+    let keys = without_repetitions(jwk::read_published(keys, &mut warnings)?);
+    warn_of_ambiguous_kids(&keys, &mut warnings);
+    Ok((keys, warnings))
 }
 
 const fn anonymous(material: Material) -> VerificationKey {

@@ -7,6 +7,9 @@
 use std::cell::Cell;
 
 use super::denial::Reason;
+use super::introspection::Silence;
+use super::mode::Mode;
+use super::sealed::Rejected;
 
 /// Counts, from the start of the isolate on.
 #[derive(Debug)]
@@ -15,6 +18,12 @@ pub struct Tally {
     denied: [Counter; Reason::ALL.len()],
     hits: Counter,
     misses: Counter,
+    stored_hits: Counter,
+    stored_misses: Counter,
+    stored_rejected: [Counter; Rejected::ALL.len()],
+    answers: Counter,
+    silences: [Counter; Silence::ALL.len()],
+    degraded: [Counter; Mode::DEGRADED.len()],
 }
 
 impl Tally {
@@ -26,12 +35,19 @@ impl Tally {
             denied: [const { Counter::new() }; Reason::ALL.len()],
             hits: Counter::new(),
             misses: Counter::new(),
+            stored_hits: Counter::new(),
+            stored_misses: Counter::new(),
+            stored_rejected: [const { Counter::new() }; Rejected::ALL.len()],
+            answers: Counter::new(),
+            silences: [const { Counter::new() }; Silence::ALL.len()],
+            degraded: [const { Counter::new() }; Mode::DEGRADED.len()],
         }
     }
 
-    /// Counts a request that may go to the origin.
-    pub fn permit(&self) {
+    /// Counts a request that may go to the origin, and on what that rests.
+    pub fn permit(&self, mode: Mode) {
         self.permitted.count();
+        count_one(&Mode::DEGRADED, &self.degraded, &mode);
     }
 
     /// Counts a request that is answered with a denial. One that its origin then fails counts twice,
@@ -54,6 +70,29 @@ impl Tally {
         self.misses.count();
     }
 
+    /// Counts an entry of KV that was of use.
+    pub fn stored_hit(&self) {
+        self.stored_hits.count();
+    }
+
+    /// Counts a look into KV that found nothing, or not in time.
+    pub fn stored_miss(&self) {
+        self.stored_misses.count();
+    }
+
+    /// Counts an entry of KV that does not count.
+    pub fn stored_rejected(&self, rejected: Rejected) {
+        count_one(&Rejected::ALL, &self.stored_rejected, &rejected);
+    }
+
+    /// Counts a call of an auth service, and why it gave no answer, if it did not.
+    pub fn service(&self, silence: Option<Silence>) {
+        match silence {
+            None => self.answers.count(),
+            Some(silence) => count_one(&Silence::ALL, &self.silences, &silence),
+        }
+    }
+
     /// How many requests were permitted.
     #[must_use]
     pub const fn permitted(&self) -> u64 {
@@ -62,8 +101,7 @@ impl Tally {
 
     /// The reasons that there were, and how often.
     pub fn denied(&self) -> impl Iterator<Item = (Reason, u64)> {
-        let all = Reason::ALL.iter().zip(&self.denied);
-        all.map(|(reason, counter)| (*reason, counter.get())).filter(|(_, count)| *count > 0)
+        counted(&Reason::ALL, &self.denied)
     }
 
     /// How many tokens were known.
@@ -77,6 +115,50 @@ impl Tally {
     pub const fn misses(&self) -> u64 {
         self.misses.get()
     }
+
+    /// How many entries of KV were of use, and how many looks found nothing.
+    #[must_use]
+    pub const fn stored(&self) -> (u64, u64) {
+        (self.stored_hits.get(), self.stored_misses.get())
+    }
+
+    /// Why entries of KV did not count, and how often.
+    pub fn rejected(&self) -> impl Iterator<Item = (Rejected, u64)> {
+        counted(&Rejected::ALL, &self.stored_rejected)
+    }
+
+    /// How often auth services answered.
+    #[must_use]
+    pub const fn answers(&self) -> u64 {
+        self.answers.get()
+    }
+
+    /// Why they did not, and how often.
+    pub fn silences(&self) -> impl Iterator<Item = (Silence, u64)> {
+        counted(&Silence::ALL, &self.silences)
+    }
+
+    /// On what less than usual permits rested, and how often.
+    pub fn degraded(&self) -> impl Iterator<Item = (Mode, u64)> {
+        counted(&Mode::DEGRADED, &self.degraded)
+    }
+}
+
+/// Counts a word of a closed list.
+fn count_one<T: PartialEq>(all: &[T], counters: &[Counter], one: &T) {
+    let mut counted = all.iter().zip(counters);
+    if let Some((_, counter)) = counted.find(|(word, _)| *word == one) {
+        counter.count();
+    }
+}
+
+/// The words of a closed list that were counted, and how often.
+fn counted<'t, T: Copy>(
+    all: &'t [T],
+    counters: &'t [Counter],
+) -> impl Iterator<Item = (T, u64)> + 't {
+    let all = all.iter().zip(counters);
+    all.map(|(word, counter)| (*word, counter.get())).filter(|(_, count)| *count > 0)
 }
 
 impl Default for Tally {
@@ -124,12 +206,14 @@ mod tests {
     #[test]
     fn what_did_not_happen_is_not_listed() {
         let tally = Tally::new();
-        tally.permit();
+        tally.permit(Mode::Normal);
+        tally.permit(Mode::Stale);
         tally.deny(Reason::Expired);
         tally.hit();
         tally.hit();
         tally.miss();
         assert_eq!(tally.denied().collect::<Vec<_>>(), [(Reason::Expired, 1)]);
-        assert_eq!((tally.permitted(), tally.hits(), tally.misses()), (1, 2, 1));
+        assert_eq!(tally.degraded().collect::<Vec<_>>(), [(Mode::Stale, 1)]);
+        assert_eq!((tally.permitted(), tally.hits(), tally.misses()), (2, 2, 1));
     }
 }

@@ -23,10 +23,11 @@ use serde_json::{Map, Value};
 
 use super::algorithm::{Algorithm, Curve, Family};
 use super::claims::{self, NumericDate, Rounding};
-use super::config::{Provider, Settings};
+use super::config::{OpaqueTokens, Provider, Settings};
 use super::denial::Reason;
 use super::facts::Facts;
 use super::keys::{self, Material, NoKey, VerificationKey};
+use super::secret::ClientKey;
 use super::token::{TokenFault, UntrustedToken};
 
 /// The platform's own cryptography: asymmetric signatures are ten times slower in wasm than in
@@ -55,8 +56,15 @@ pub trait SignatureEngine {
     /// Takes over an Ed25519 private key and its public half.
     fn import_signing(&self, d: &[u8], x: &[u8; 32]) -> Result<Self::SigningKey, KeyRefused>;
 
-    /// Signs with Ed25519; `None` if the platform fails.
+    /// Takes over a private key that signs statements about the gate.
+    fn import_client(&self, key: &ClientKey) -> Result<Self::SigningKey, KeyRefused>;
+
+    /// Signs with the algorithm of the key, in the form of RFC 7518 section 3; `None` if the platform
+    /// fails.
     fn sign(&self, key: &Self::SigningKey, message: &[u8]) -> Option<Vec<u8>>;
+
+    /// Bits that nobody can guess.
+    fn random(&self) -> u64;
 }
 
 /// The platform does not accept a key.
@@ -171,6 +179,8 @@ impl Material {
 pub struct VerifiedToken {
     /// What later requests need to know about it.
     pub facts: Facts,
+    /// All that it says.
+    pub claims: Map<String, Value>,
 }
 
 /// Why a token is not verified, and whose it claimed to be.
@@ -192,15 +202,19 @@ impl From<TokenFault> for Reason {
     }
 }
 
-/// Checks a token. `keys` holds the keys of each provider, in the order of the providers.
+/// A token that one of our providers may have issued: steps 1 to 5 are done, and nothing about it is
+/// known to be true.
+#[derive(Debug)]
+pub struct Candidate<'t> {
+    /// Position of the provider of its issuer.
+    pub provider: usize,
+    algorithm: Algorithm,
+    token: UntrustedToken<'t>,
+}
+
+/// Takes a token apart and finds out whose it claims to be.
 #[inline(never)] // see docs/performance.md, "Cold start"
-pub fn verify<E: SignatureEngine>(
-    settings: &Settings,
-    keys: &[Vec<ReadyKey<E::Key>>],
-    engine: &E,
-    token: &str,
-    now: NumericDate,
-) -> Result<VerifiedToken, Unverified> {
+pub fn examine<'t>(settings: &Settings, token: &'t str) -> Result<Candidate<'t>, Unverified> {
     // (1)
     let token = UntrustedToken::parse(token, settings.max_token_bytes)
         .map_err(|fault| Unverified { reason: fault.into(), provider: None })?;
@@ -227,50 +241,160 @@ pub fn verify<E: SignatureEngine>(
         return Err(refuse(Reason::TypeNotAllowed));
     }
     // (5)
-    let (position, provider, keys) = position
-        .and_then(|at| Some((at, settings.providers.get(at)?, keys.get(at)?)))
-        .ok_or(refuse(Reason::UnknownIssuer))?;
-    // (6), (7)
-    let UntrustedToken { header, signing_input, signature, .. } = &token;
-    let key_id = header.key_id.as_deref();
-    authenticate(keys, engine, key_id, algorithm, signing_input.as_bytes(), signature)
-        .map_err(refuse)?;
-    // (8)
-    let times = Times::read(&token.claims).map_err(refuse)?;
-    times.check(now, settings.clock_skew_seconds).map_err(refuse)?;
-    times.check_lifetime(provider.max_lifetime_seconds).map_err(refuse)?;
-    // (9)
-    if !claims::audience_matches(&token.claims, &provider.audiences) {
-        return Err(refuse(Reason::WrongAudience));
-    }
-    let present = |name: &String| claims::lookup(&token.claims, name).is_some();
-    let named_by_text = ["sub", "jti"].iter().all(|name| claims::text(&token.claims, name).is_ok());
-    if !named_by_text || !provider.required_claims.iter().all(present) {
-        return Err(refuse(Reason::MissingClaim));
+    let provider = position.ok_or(refuse(Reason::UnknownIssuer))?;
+    Ok(Candidate { provider, algorithm, token })
+}
+
+impl Candidate<'_> {
+    /// Checks its signature, steps 6 and 7. `keys` are those of its provider. Gives back the one that
+    /// verified it.
+    #[inline(never)] // see docs/performance.md, "Cold start"
+    pub fn authenticate<'k, E: SignatureEngine>(
+        &self,
+        keys: &'k [ReadyKey<E::Key>],
+        engine: &E,
+    ) -> Result<&'k ReadyKey<E::Key>, Unverified> {
+        let UntrustedToken { header, signing_input, signature, .. } = &self.token;
+        let key_id = header.key_id.as_deref();
+        let message = signing_input.as_bytes();
+        authenticate(keys, engine, key_id, self.algorithm, message, signature)
+            .map_err(|reason| self.refuse(reason))
     }
 
-    let Times { expiration, not_before, .. } = times;
-    let facts = Facts::collect(settings, position, &token.claims, expiration, not_before);
-    Ok(VerifiedToken { facts })
+    /// The key among these that must have verified it, if one has; see
+    /// [`VerificationKey::fingerprint`].
+    pub fn key_of<'k, K>(
+        &self,
+        keys: &'k [ReadyKey<K>],
+        fingerprint: &str,
+    ) -> Option<&'k ReadyKey<K>> {
+        let chosen =
+            keys::select(keys, self.token.header.key_id.as_deref(), self.algorithm).ok()?;
+        chosen.into_iter().find(|key| key.description.fingerprint().as_deref() == Some(fingerprint))
+    }
+
+    /// Checks what it says, steps 8 and 9. Only for a token whose signature was found right.
+    #[inline(never)] // see docs/performance.md, "Cold start"
+    pub fn accept(
+        self,
+        settings: &Settings,
+        now: NumericDate,
+    ) -> Result<VerifiedToken, Unverified> {
+        let provider = settings
+            .providers
+            .get(self.provider)
+            .ok_or_else(|| self.refuse(Reason::UnknownIssuer))?;
+        let times = check_claims(&self.token.claims, provider, settings.clock_skew_seconds, now)
+            .map_err(|reason| self.refuse(reason))?;
+        let Self { provider, token, .. } = self;
+        let claims = token.claims;
+        let facts = Facts::collect(settings, provider, &claims, times.expiration, times.not_before);
+        Ok(VerifiedToken { facts, claims })
+    }
+
+    /// What it says, for one whose signature and claims were checked before.
+    #[must_use]
+    pub fn into_claims(self) -> Map<String, Value> {
+        self.token.claims
+    }
+
+    const fn refuse(&self, reason: Reason) -> Unverified {
+        Unverified { reason, provider: Some(self.provider) }
+    }
+}
+
+/// Steps 8 and 9.
+fn check_claims(
+    claims: &Map<String, Value>,
+    provider: &Provider,
+    skew: i64,
+    now: NumericDate,
+) -> Result<Times, Reason> {
+    // (8)
+    let times = Times::read(claims)?;
+    times.check(now, skew)?;
+    times.check_lifetime(provider.max_lifetime_seconds)?;
+    // (9)
+    if !claims::audience_matches(claims, &provider.audiences) {
+        return Err(Reason::WrongAudience);
+    }
+    check_presence(claims, provider)?;
+    Ok(times)
+}
+
+/// Whether the required claims are there, and those that name somebody are texts.
+fn check_presence(claims: &Map<String, Value>, provider: &Provider) -> Result<(), Reason> {
+    let present = |name: &String| claims::lookup(claims, name).is_some();
+    let named_by_text = ["sub", "jti"].iter().all(|name| claims::text(claims, name).is_ok());
+    if named_by_text && provider.required_claims.iter().all(present) {
+        Ok(())
+    } else {
+        Err(Reason::MissingClaim)
+    }
+}
+
+/// Checks what the auth service says about an active token that nobody else can read, steps 5, 8 and
+/// 9. All that RFC 7662 section 2.2 leaves optional may be missing: then the token counts for as long
+/// as the answer can. Without an audience it must at least be an access token, since a refresh token
+/// is active, too.
+pub fn accept_answer(
+    settings: &Settings,
+    position: usize,
+    claims: &Map<String, Value>,
+    now: NumericDate,
+) -> Result<Facts, Reason> {
+    let (provider, service) = settings
+        .providers
+        .get(position)
+        .and_then(|provider| Some((provider, provider.introspection.as_ref()?)))
+        .ok_or(Reason::MalformedToken)?;
+    if claims.get("iss").is_some_and(|issuer| *issuer != *provider.issuer) {
+        return Err(Reason::UnknownIssuer);
+    }
+    let mut times = claims.clone();
+    times
+        .entry("exp")
+        .or_insert_with(|| now.saturating_add(service.max_stale_seconds.max(1)).into());
+    let times = Times::read(&times)?;
+    times.check(now, settings.clock_skew_seconds)?;
+    times.check_lifetime(provider.max_lifetime_seconds)?;
+    let for_us = match (service.opaque_tokens, claims.get("aud")) {
+        (OpaqueTokens::AcceptForAnyAudience, None) => is_access_token(claims),
+        _ => claims::audience_matches(claims, &provider.audiences),
+    };
+    if !for_us {
+        return Err(Reason::WrongAudience);
+    }
+    check_presence(claims, provider)?;
+    Ok(Facts::collect(settings, position, claims, times.expiration, times.not_before))
+}
+
+/// Whether the auth service gave a type of access token (RFC 6749 section 7.1). Those that are bound
+/// to a key of the client are none that a bearer may use.
+fn is_access_token(claims: &Map<String, Value>) -> bool {
+    claims
+        .get("token_type")
+        .and_then(Value::as_str)
+        .is_some_and(|token_type| token_type.eq_ignore_ascii_case("bearer"))
 }
 
 /// Checks a signature by the key that `key_id` and `algorithm` choose among one issuer's keys.
-pub(crate) fn authenticate<E: SignatureEngine>(
-    keys: &[ReadyKey<E::Key>],
+pub(crate) fn authenticate<'k, E: SignatureEngine>(
+    keys: &'k [ReadyKey<E::Key>],
     engine: &E,
     key_id: Option<&str>,
     algorithm: Algorithm,
     message: &[u8],
     signature: &[u8],
-) -> Result<(), Reason> {
+) -> Result<&'k ReadyKey<E::Key>, Reason> {
     // (6)
     let chosen = keys::select(keys, key_id, algorithm).map_err(|none| match none {
         NoKey::Unknown => Reason::UnknownKey,
         NoKey::Ambiguous => Reason::AmbiguousKey,
     })?;
     // (7)
-    let is_right = chosen.iter().any(|key| key.verify(engine, algorithm, message, signature));
-    if is_right { Ok(()) } else { Err(Reason::BadSignature) }
+    let is_right = |key: &&ReadyKey<E::Key>| key.verify(engine, algorithm, message, signature);
+    chosen.into_iter().find(is_right).ok_or(Reason::BadSignature)
 }
 
 /// Compares media types as RFC 7515 section 4.1.9 asks: without case, `application/` understood.

@@ -11,12 +11,13 @@ use web_sys::Request;
 
 use super::crypto::RuntimeCrypto;
 use super::head::PackedHead;
+use super::kv::Kv;
 use super::{glue, log};
 use crate::core::config::{Origin, TABLE};
 use crate::core::denial::Code;
 use crate::core::log_budget::LogBudget;
 use crate::core::problem::Problem;
-use crate::core::request::RequestHead;
+use crate::core::verify::SignatureEngine as _;
 use crate::gate::{Gate, Misconfigured};
 
 /// What an isolate knows.
@@ -29,15 +30,22 @@ pub(super) struct Isolate {
     denials_logged: LogBudget,
     /// For faults of ours and of the origin, which no flood of the others must hide.
     faults_logged: LogBudget,
+    /// For permits that rest on less than usual.
+    pub(super) degraded_logged: LogBudget,
     /// Memory for the head of a request, used again by the next one.
     head: Cell<Vec<u8>>,
+    /// Where isolates leave each other what they have found out.
+    pub(super) kv: Kv,
     _on_origin_failure: Closure<dyn Fn(Request, String) -> JsValue>,
 }
+
+/// The gate, by the runtime's cryptography.
+pub(super) type Ready = Gate<RuntimeCrypto>;
 
 /// Whether there is a gate.
 pub(super) enum State {
     /// There is.
-    Ready(Box<Gate<RuntimeCrypto>>),
+    Ready(Box<Ready>),
     /// The configuration or a secret cannot be used.
     Misconfigured(Misconfigured),
 }
@@ -68,22 +76,21 @@ impl Isolate {
         if code.status() < 500 { &self.denials_logged } else { &self.faults_logged }
     }
 
-    /// Reads the head of a request for as long as `f` looks at it.
-    pub(super) fn with_head<T>(
-        &self,
-        request: &Request,
-        f: impl FnOnce(&RequestHead<'_>) -> T,
-    ) -> T {
-        let packed = PackedHead::read(request, self.head.take());
-        let result = f(&RequestHead::unpack(packed.as_str()));
-        self.head.set(packed.into_buffer());
-        result
+    /// Reads the head of a request.
+    pub(super) fn head(&self, request: &Request) -> PackedHead {
+        PackedHead::read(request, self.head.take())
+    }
+
+    /// Takes back the memory of a head that is not needed any more.
+    pub(super) fn recycle(&self, head: PackedHead) {
+        self.head.set(head.into_buffer());
     }
 
     #[inline(never)] // see docs/performance.md, "Cold start"
     fn boot(env: &JsValue) -> Self {
         let secret = |name: &str| glue::binding_text(env, name);
-        let (state, service) = match Self::gate(env, &secret) {
+        let mut kv = Kv::of(env);
+        let (state, service) = match Self::ready(env, &secret, kv.exists()) {
             Ok((gate, service)) => {
                 gate.report().warnings.iter().for_each(|warning| log::warning(warning));
                 (State::Ready(Box::new(gate)), service)
@@ -99,25 +106,31 @@ impl Isolate {
                 super::origin_failed(&request, &message)
             });
         glue::on_origin_failure(&handler);
+        if let State::Ready(gate) = &state {
+            kv.timeout_ms = gate.settings().validation_cache_timeout_ms;
+        }
         Self {
             state,
             service,
+            kv,
             failure_ids: FailureIds::new(),
             denials_logged: LogBudget::default(),
             faults_logged: LogBudget::default(),
+            degraded_logged: LogBudget::default(),
             head: Cell::default(),
             _on_origin_failure: handler,
         }
     }
 
-    fn gate(
+    fn ready(
         env: &JsValue,
         secret: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<(Gate<RuntimeCrypto>, JsValue), Vec<Problem>> {
+        has_kv: bool,
+    ) -> Result<(Ready, JsValue), Vec<Problem>> {
         let table = secret(TABLE).ok_or_else(|| {
             vec![Problem::new(TABLE, "nothing", "the table [vars.AUTH] in wrangler.toml")]
         })?;
-        let gate = Gate::boot(&table, secret, RuntimeCrypto, random())?;
+        let gate = Gate::boot(&table, secret, has_kv, RuntimeCrypto)?;
         let service = match &gate.settings().origin {
             Origin::Url(_) => JsValue::UNDEFINED,
             Origin::Service(name) => {
@@ -136,12 +149,6 @@ impl Isolate {
     }
 }
 
-/// Random bits from the platform. It never fails where Workers run; if it did, identifiers would
-/// be guessable and the cache's slots known, neither of which opens anything.
-fn random() -> u64 {
-    getrandom::u64().unwrap_or_default()
-}
-
 /// Numbers failures within the isolate, behind a random prefix: cheap even in a flood of them.
 struct FailureIds {
     isolate: u64,
@@ -150,7 +157,7 @@ struct FailureIds {
 
 impl FailureIds {
     fn new() -> Self {
-        Self { isolate: random(), last: Cell::new(0) }
+        Self { isolate: RuntimeCrypto.random(), last: Cell::new(0) }
     }
 
     fn next(&self) -> String {

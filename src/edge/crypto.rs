@@ -11,6 +11,7 @@ use wasm_bindgen::JsValue;
 use super::glue;
 use crate::core::algorithm::{Algorithm, Curve};
 use crate::core::keys::Material;
+use crate::core::secret::ClientKey;
 use crate::core::verify::{KeyRefused, SignatureEngine};
 
 /// The runtime's cryptography.
@@ -21,6 +22,12 @@ pub(super) struct RuntimeKey {
     plain: JsValue,
     /// The same RSA key with the parameters of RSASSA-PSS; `undefined` for other keys.
     pss: JsValue,
+}
+
+/// A private key of the runtime, and what it signs with.
+pub(super) struct RuntimeSigningKey {
+    key: JsValue,
+    algorithm: Algorithm,
 }
 
 /// Position in the glue's list of hashes.
@@ -36,7 +43,7 @@ pub(super) enum Hash {
 
 impl SignatureEngine for RuntimeCrypto {
     type Key = RuntimeKey;
-    type SigningKey = JsValue;
+    type SigningKey = RuntimeSigningKey;
 
     fn import(&self, material: &Material) -> Result<RuntimeKey, KeyRefused> {
         let jwk = public_jwk(material).ok_or(KeyRefused)?.to_string();
@@ -74,21 +81,45 @@ impl SignatureEngine for RuntimeCrypto {
         }
     }
 
-    fn import_signing(&self, d: &[u8], x: &[u8; 32]) -> Result<JsValue, KeyRefused> {
+    fn import_signing(&self, d: &[u8], x: &[u8; 32]) -> Result<RuntimeSigningKey, KeyRefused> {
         let mut jwk = ed25519_jwk(x);
         let public = self.import(&Material::Ed25519 { x: *x })?;
         if let Some(jwk) = jwk.as_object_mut() {
             jwk.insert("d".to_owned(), URL_SAFE_NO_PAD.encode(d).into());
         }
-        let private = found(glue::import_private_key(&jwk.to_string()))?;
+        let key = found(glue::import_private_key(&jwk.to_string()))?;
+        let private = RuntimeSigningKey { key, algorithm: Algorithm::EdDsa };
         let trial = b"do both halves belong together?";
         let signature = self.sign(&private, trial).ok_or(KeyRefused)?;
         let together = self.verify(Algorithm::EdDsa, &public, trial, &signature);
         if together { Ok(private) } else { Err(KeyRefused) }
     }
 
-    fn sign(&self, key: &JsValue, message: &[u8]) -> Option<Vec<u8>> {
-        glue::sign_ed25519(key, message)
+    fn import_client(&self, key: &ClientKey) -> Result<RuntimeSigningKey, KeyRefused> {
+        let jwk = str::from_utf8(key.jwk.expose()).map_err(|_| KeyRefused)?;
+        let private = RuntimeSigningKey {
+            key: found(glue::import_private_key(jwk))?,
+            algorithm: key.algorithm,
+        };
+        self.sign(&private, b"can it sign?").map(|_| private).ok_or(KeyRefused)
+    }
+
+    fn sign(&self, key: &RuntimeSigningKey, message: &[u8]) -> Option<Vec<u8>> {
+        let sign = |hash: Hash| glue::sign(hash as u8, &key.key, message);
+        match key.algorithm {
+            Algorithm::EdDsa => sign(Hash::None),
+            Algorithm::Rs256 => sign(Hash::Sha256),
+            Algorithm::Ps256 => glue::sign_pss(Hash::Sha256 as u8, &key.key, message),
+            Algorithm::Es256 => ecdsa_numbers(&sign(Hash::Sha256)?, 32),
+            Algorithm::Es384 => ecdsa_numbers(&sign(Hash::Sha384)?, 48),
+            _ => None,
+        }
+    }
+
+    fn random(&self) -> u64 {
+        // It never fails where Workers run; if it did, identifiers would be guessable and the cache's
+        // slots known, neither of which opens anything.
+        getrandom::u64().unwrap_or_default()
     }
 }
 
@@ -120,6 +151,27 @@ fn ecdsa_der(signature: &[u8]) -> Vec<u8> {
     let (r, s) = signature.split_at(signature.len() / 2);
     let body = [der_integer(r), der_integer(s)].concat();
     [&[0x30][..], &der_length(body.len()), &body].concat()
+}
+
+/// The reverse: both numbers, each of `bytes` bytes, side by side.
+fn ecdsa_numbers(der: &[u8], bytes: usize) -> Option<Vec<u8>> {
+    // No signature of ours is longer than 127 bytes.
+    let body = der.strip_prefix(&[0x30])?.split_first()?.1;
+    let (r, rest) = der_number(body)?;
+    let (s, _) = der_number(rest)?;
+    let mut numbers = Vec::with_capacity(2 * bytes);
+    for number in [r, s] {
+        numbers.resize(numbers.len() + bytes.checked_sub(number.len())?, 0);
+        numbers.extend_from_slice(number);
+    }
+    Some(numbers)
+}
+
+/// A DER integer without leading zeros, and what follows it.
+fn der_number(der: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = der.strip_prefix(&[0x02])?.split_first()?;
+    let (number, rest) = rest.split_at_checked(usize::from(*length))?;
+    Some((number.strip_prefix(&[0]).unwrap_or(number), rest))
 }
 
 fn der_integer(number: &[u8]) -> Vec<u8> {

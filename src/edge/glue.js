@@ -135,11 +135,112 @@ export function verifyPss(hash, key, message, signature) {
   }
 }
 
-/** An Ed25519 signature, or nothing. */
-export function signEd25519(key, message) {
+/** An Ed25519 signature (hash 0), one with RSASSA-PKCS1-v1_5 or ECDSA (in DER), or nothing. */
+export function sign(hash, key, message) {
   try {
-    return crypto.sign(undefined, message, key);
+    return crypto.sign(HASHES[hash], message, key);
   } catch {
     return undefined;
   }
+}
+
+/** A signature with RSASSA-PSS and a salt of the length of the hash, or nothing. */
+export function signPss(hash, key, message) {
+  try {
+    const { RSA_PKCS1_PSS_PADDING: padding, RSA_PSS_SALTLEN_DIGEST: saltLength } = crypto.constants;
+    return crypto.createSign(HASHES[hash]).update(message).sign({ key, padding, saltLength });
+  } catch {
+    return undefined;
+  }
+}
+
+/** The KV namespace of this name, if there is one. */
+export function kvNamespace(env, name) {
+  const namespace = env[name];
+  return typeof namespace?.get === "function" ? namespace : undefined;
+}
+
+/** The value under a key, or nothing: if it is absent, late, or cannot be had. */
+export function kvGet(namespace, key, timeoutMs) {
+  const found = namespace.get(key, { type: "arrayBuffer" }).then(
+    (value) => value ?? undefined,
+    () => undefined,
+  );
+  return Promise.race([found, sleep(timeoutMs)]);
+}
+
+/** Writes a value. Whether it could: otherwise another isolate has to find out by itself. */
+export async function kvPut(namespace, key, value, ttlSeconds) {
+  try {
+    // A copy, because `value` is memory of the wasm.
+    await namespace.put(key, value.slice(), { expirationTtl: ttlSeconds });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Deletes a value. Whether it could. */
+export async function kvDelete(namespace, key) {
+  try {
+    await namespace.delete(key);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Sends a request, a form if there is one, and reads what comes back: `{ status, body }`, or
+ * `{ fault }`. A redirect is an answer like others.
+ */
+export async function exchange(url, authorization, form, timeoutMs, mostBytes) {
+  const headers = { accept: "application/json" };
+  const init = { headers, redirect: "manual", signal: AbortSignal.timeout(timeoutMs) };
+  if (authorization !== undefined) headers.authorization = authorization;
+  if (form !== undefined) {
+    init.method = "POST";
+    init.body = form;
+    headers["content-type"] = "application/x-www-form-urlencoded";
+  }
+  try {
+    const response = await fetch(url, init);
+    const body = await readAll(response.body, mostBytes);
+    return body === undefined ? { fault: "too large" } : { status: response.status, body };
+  } catch (error) {
+    return { fault: error?.name === "TimeoutError" ? "timeout" : "unreachable" };
+  }
+}
+
+/** The body of a request, or nothing if it is longer than that, or breaks off. */
+export async function readBody(request, mostBytes) {
+  try {
+    return await readAll(request.body, mostBytes);
+  } catch {
+    return undefined;
+  }
+}
+
+async function readAll(stream, mostBytes) {
+  if (stream === null) return new Uint8Array();
+  const chunks = [];
+  let length = 0;
+  for await (const chunk of stream) {
+    length += chunk.length;
+    // Leaving the loop cancels the body.
+    if (length > mostBytes) return undefined;
+    chunks.push(chunk);
+  }
+  const body = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    body.set(chunk, at);
+    at += chunk.length;
+  }
+  return body;
+}
+
+/** Resolves after a while. */
+export function sleep(millis) {
+  return new Promise((resolve) => setTimeout(resolve, millis));
 }

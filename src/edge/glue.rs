@@ -1,5 +1,6 @@
 //! The functions of `glue.js`, typed.
 
+use js_sys::Promise;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::{Closure, wasm_bindgen};
 use web_sys::Request;
@@ -62,10 +63,78 @@ extern "C" {
     #[wasm_bindgen(js_name = verifyPss)]
     pub(super) fn verify_pss(hash: u8, key: &JsValue, message: &[u8], signature: &[u8]) -> bool;
 
-    /// An Ed25519 signature, or nothing.
-    #[wasm_bindgen(js_name = signEd25519)]
-    pub(super) fn sign_ed25519(key: &JsValue, message: &[u8]) -> Option<Vec<u8>>;
+    /// An Ed25519 signature, one with RSASSA-PKCS1-v1_5 or ECDSA (DER), or nothing.
+    #[wasm_bindgen(js_name = sign)]
+    pub(super) fn sign(hash: u8, key: &JsValue, message: &[u8]) -> Option<Vec<u8>>;
 
+    /// A signature with RSASSA-PSS, or nothing.
+    #[wasm_bindgen(js_name = signPss)]
+    pub(super) fn sign_pss(hash: u8, key: &JsValue, message: &[u8]) -> Option<Vec<u8>>;
+
+    /// A KV namespace, or `undefined`.
+    #[wasm_bindgen(js_name = kvNamespace)]
+    pub(super) fn kv_namespace(env: &JsValue, name: &str) -> JsValue;
+
+    /// The value under a key as an `ArrayBuffer`, or `undefined`.
+    #[wasm_bindgen(js_name = kvGet)]
+    pub(super) async fn kv_get(namespace: &JsValue, key: &str, timeout_ms: u32) -> JsValue;
+
+    /// Writes a value; whether that worked.
+    #[wasm_bindgen(js_name = kvPut)]
+    pub(super) async fn kv_put(
+        namespace: &JsValue,
+        key: &str,
+        value: &[u8],
+        ttl_seconds: u32,
+    ) -> JsValue;
+
+    /// Deletes a value; whether that worked.
+    #[wasm_bindgen(js_name = kvDelete)]
+    pub(super) async fn kv_delete(namespace: &JsValue, key: &str) -> JsValue;
+
+    /// The body of a request as an `Uint8Array`, or `undefined` if it is too long or broke off.
+    #[wasm_bindgen(js_name = readBody)]
+    pub(super) async fn read_body(request: &Request, most_bytes: u32) -> JsValue;
+
+    /// Sends a request and reads what comes back.
+    #[wasm_bindgen(js_name = exchange)]
+    pub(super) async fn exchange(
+        url: &str,
+        authorization: Option<&str>,
+        form: Option<&str>,
+        timeout_ms: u32,
+        most_bytes: u32,
+    ) -> Answer;
+
+    /// Waits.
+    #[wasm_bindgen(js_name = sleep)]
+    pub(super) async fn sleep(millis: u32);
+
+    /// What came back.
+    pub(super) type Answer;
+
+    /// Why nothing did.
+    #[wasm_bindgen(method, getter)]
+    pub(super) fn fault(this: &Answer) -> Option<String>;
+
+    /// The status.
+    #[wasm_bindgen(method, getter)]
+    pub(super) fn status(this: &Answer) -> u16;
+
+    /// The body.
+    #[wasm_bindgen(method, getter)]
+    pub(super) fn body(this: &Answer) -> Vec<u8>;
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// The context of a request.
+    #[derive(Clone)]
+    pub type Context;
+
+    /// Keeps the context alive until a promise is settled, also after the response.
+    #[wasm_bindgen(method, js_name = waitUntil)]
+    pub(super) fn wait_until(this: &Context, promise: &Promise);
 }
 
 #[wasm_bindgen]

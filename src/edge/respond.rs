@@ -4,6 +4,7 @@ use wasm_bindgen::JsValue;
 
 use super::boot::{Isolate, State};
 use super::glue;
+use crate::core::claims::Millis;
 use crate::core::denial::{Denial, LogContext, Recipient, TextResponse};
 use crate::core::request::RequestHead;
 
@@ -13,9 +14,10 @@ pub(super) fn deny(
     isolate: &Isolate,
     head: &RequestHead<'_>,
     denial: &Denial,
-    now: i64,
+    now: Millis,
     detail: Option<&str>,
 ) -> JsValue {
+    let now = now.div_euclid(1_000);
     let settings = match &isolate.state {
         State::Ready(gate) => Some(gate.settings()),
         State::Misconfigured(_) => None,

@@ -4,8 +4,9 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::Gate;
+use super::{Decision, Degrading, Gate};
 use crate::core::assertion::Signer;
+use crate::core::claims::Millis;
 use crate::core::config::admin_path_of;
 use crate::core::credentials::bearer;
 use crate::core::denial::{Denial, Reason, TextResponse};
@@ -57,6 +58,15 @@ impl AdminToken {
         let presented: [u8; 32] = Sha256::digest(presented).into();
         if expected.ct_eq(&presented).into() { Caller::Admin } else { Caller::Impostor }
     }
+
+    /// Lets the admin pass. Without a token there is no such endpoint.
+    fn only_admin(&self, head: &RequestHead<'_>) -> Result<(), Denial> {
+        match self.caller(head) {
+            Caller::Admin => Ok(()),
+            _ if self.0.is_none() => Err(Denial::new(Reason::NoSuchEndpoint)),
+            Caller::Anyone | Caller::Impostor => Err(Denial::new(Reason::WrongAdminToken)),
+        }
+    }
 }
 
 /// The gate of a configuration that cannot be used: it refuses everything and says why to the
@@ -103,12 +113,18 @@ impl<E: SignatureEngine> Gate<E> {
         &self,
         endpoint: Endpoint,
         head: &RequestHead<'_>,
-    ) -> Result<TextResponse, Denial> {
+        now: Millis,
+    ) -> Result<Decision<'_>, Denial> {
         match endpoint {
             Endpoint::Health => {
-                health(head, &self.admin_token, 200, "ready", || self.health_report())
+                health(head, &self.admin_token, 200, "ready", || self.health_report(now))
+                    .map(Decision::Answer)
             }
-            Endpoint::JwkSet => only_get(head).map(|()| self.jwk_set()),
+            Endpoint::JwkSet => only_get(head).map(|()| Decision::Answer(self.jwk_set())),
+            Endpoint::Prewarm => self.admin_token.only_admin(head).map(|()| match head.method {
+                "POST" => Decision::Prewarm,
+                _ => Decision::Answer(only_post()),
+            }),
             Endpoint::Unknown => Err(Denial::new(Reason::NoSuchEndpoint)),
         }
     }
@@ -130,41 +146,68 @@ impl<E: SignatureEngine> Gate<E> {
         response
     }
 
-    fn health_report(&self) -> Value {
-        let providers: Vec<Value> = self
-            .settings
-            .providers
-            .iter()
-            .zip(&self.report.keys)
-            .map(|(provider, keys)| {
-                json!({
-                    "name": provider.name,
-                    "issuer": provider.issuer,
-                    "algorithms": provider.algorithms.iter().map(|one| one.name()).collect::<Vec<_>>(),
-                    "keys": keys,
-                })
-            })
+    fn health_report(&self, now: Millis) -> Value {
+        let providers: Vec<Value> = (0..self.settings.providers.len())
+            .filter_map(|at| self.provider_report(at, now))
             .collect();
         let (entries, bytes) = self.cache_usage();
         let tally = &self.tally;
-        let denied: Map<String, Value> = tally
-            .denied()
-            .map(|(reason, count)| (reason.name().to_owned(), count.into()))
-            .collect();
+        let denied = counts(tally.denied().map(|(reason, count)| (reason.name(), count)));
+        let degraded = tally.degraded().filter_map(|(mode, count)| Some((mode.name()?, count)));
+        let rejected = tally.rejected().map(|(why, count)| (why.name(), count));
+        let silences = tally.silences().map(|(why, count)| (why.name(), count));
+        let (stored_hits, stored_misses) = tally.stored();
         json!({
             "providers": providers,
             "assertion": self.signer.as_ref().map(Signer::jwk_set),
-            "requests": { "permitted": tally.permitted(), "denied": denied },
+            "requests": {
+                "permitted": tally.permitted(),
+                "degraded": counts(degraded),
+                "denied": denied,
+            },
             "cache": {
                 "entries": entries,
                 "bytes": bytes,
                 "hits": tally.hits(),
                 "misses": tally.misses(),
             },
+            "kv": {
+                "used": self.keeps_validations(),
+                "hits": stored_hits,
+                "misses": stored_misses,
+                "rejected": counts(rejected),
+            },
+            "auth_services": {
+                "answers": tally.answers(),
+                "silences": counts(silences),
+            },
+            "degraded_auth_allowed": self.degrading == Degrading::AsConfigured,
             "memory_bytes": memory_bytes(),
             "warnings": self.report.warnings,
         })
     }
+
+    fn provider_report(&self, at: usize, now: Millis) -> Option<Value> {
+        let provider = self.settings.providers.get(at)?;
+        let mut report = json!({
+            "name": provider.name,
+            "issuer": provider.issuer,
+            "algorithms": provider.algorithms.iter().map(|one| one.name()).collect::<Vec<_>>(),
+            "keys": self.report.keys.get(at)?,
+        });
+        let members = report.as_object_mut()?;
+        if let Some((ring, age)) = self.keys.get(at).and_then(|ring| Some((ring, ring.age(now)?))) {
+            members.insert("published_keys".to_owned(), ring.report(age));
+        }
+        if let Some(service) = self.services.get(at)?.as_ref() {
+            members.insert("auth_service".to_owned(), service.report_state(now));
+        }
+        Some(report)
+    }
+}
+
+fn counts<'n>(words: impl Iterator<Item = (&'n str, u64)>) -> Map<String, Value> {
+    words.map(|(word, count)| (word.to_owned(), count.into())).collect()
 }
 
 /// What is below the admin path.
@@ -172,6 +215,7 @@ impl<E: SignatureEngine> Gate<E> {
 pub(super) enum Endpoint {
     Health,
     JwkSet,
+    Prewarm,
     /// Nothing that exists. A path that an origin might take for one below the admin path is here
     /// too, so that it reaches neither.
     Unknown,
@@ -189,6 +233,7 @@ pub(super) fn endpoint(path: &RequestPath<'_>, admin_path: &str) -> Option<Endpo
     Some(match literal.strip_prefix(admin_path) {
         Some("/health") => Endpoint::Health,
         Some("/jwks.json") => Endpoint::JwkSet,
+        Some("/prewarm") => Endpoint::Prewarm,
         _ => Endpoint::Unknown,
     })
 }
@@ -232,7 +277,31 @@ fn health(
     Ok(response)
 }
 
-fn json_response(status: u16, body: &Value) -> TextResponse {
+fn only_post() -> TextResponse {
+    let mut response = problem_response(405, "method_not_allowed", "expected POST");
+    response.headers.push(("allow", "POST".into()));
+    response
+}
+
+/// What the admin did wrong (RFC 9457). Unlike a denial it says so in full.
+pub(super) fn problem_response(status: u16, code: &str, detail: &str) -> TextResponse {
+    let body = json!({
+        "type": format!("urn:edgeward:problem:{code}"),
+        "status": status,
+        "code": code,
+        "detail": detail,
+    });
+    TextResponse {
+        status,
+        headers: vec![
+            ("content-type", "application/problem+json".into()),
+            ("cache-control", "no-store".into()),
+        ],
+        body: body.to_string(),
+    }
+}
+
+pub(super) fn json_response(status: u16, body: &Value) -> TextResponse {
     TextResponse {
         status,
         headers: vec![("content-type", "application/json".into())],

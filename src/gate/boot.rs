@@ -1,20 +1,29 @@
 //! From a configuration and its secrets to a gate that is ready, or to everything that is wrong.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use serde_json::{Value, json};
 
-use super::Gate;
 use super::admin::{ADMIN_TOKEN, AdminToken};
+use super::keyring::KeyRing;
+use super::service::{AuthService, Client, MOST_SECRET_BYTES};
+use super::{Degrading, Gate, Sealing};
 use crate::core::algorithm::Algorithm;
 use crate::core::assertion::Signer;
 use crate::core::cache::TokenCache;
-use crate::core::config::{Forward, Provider, Settings, TABLE};
+use crate::core::config::{
+    ClientAuthentication, Forward, Introspection, Provider, Settings, TABLE, ValidationCache,
+};
+use crate::core::introspection;
 use crate::core::keys::VerificationKey;
 use crate::core::problem::Problem;
+use crate::core::sealed::{Purpose, SealingKey};
 use crate::core::secret::{self, SecretError};
 use crate::core::tally::Tally;
 use crate::core::verify::{ReadyKey, SignatureEngine, family_name};
+
+/// The variable that lets requests pass on less than they ask for.
+pub(super) const ALLOW_DEGRADED_AUTH: &str = "ALLOW_DEGRADED_AUTH";
 
 /// What was found while the gate was made ready, for the log and the health report. No key
 /// material is in it.
@@ -28,13 +37,13 @@ pub struct Report {
 
 impl<E: SignatureEngine> Gate<E> {
     /// Makes a gate ready. `table` is the `AUTH` table as JSON; `secret` gives the text of a
-    /// secret binding; `seed` is random. The error lists all that has to be mended.
+    /// binding; `has_kv` says whether there is a KV namespace. The error lists all that has to be mended.
     #[inline(never)] // see docs/performance.md, "Cold start"
     pub fn boot(
         table: &str,
         secret: &dyn Fn(&str) -> Option<String>,
+        has_kv: bool,
         engine: E,
-        seed: u64,
     ) -> Result<Self, Vec<Problem>> {
         let settings = Settings::parse(table)?;
         let assertion_key = settings.forward.assertion.as_ref().map(|one| one.key.as_str());
@@ -47,16 +56,44 @@ impl<E: SignatureEngine> Gate<E> {
             .enumerate()
             .map(|(at, provider)| loader.keys(at, provider))
             .collect();
-        let signer = loader.signer(&settings.forward);
+        let services: Vec<_> = settings
+            .providers
+            .iter()
+            .enumerate()
+            .map(|(at, provider)| {
+                Some(loader.service(at, provider.introspection.as_ref()?)).flatten()
+            })
+            .collect();
+        let (signer, sealing) = loader.signer(&settings.forward).unzip();
+        let uses_kv = has_kv && settings.validation_cache != ValidationCache::Off;
+        let sealing = sealing.filter(|_| uses_kv);
+        let degrading = loader.degrading();
+        loader.check_validation_cache(&settings, has_kv);
         let (admin_token, warning) = AdminToken::new(secret(ADMIN_TOKEN).as_deref());
         loader.report.warnings.extend(warning);
         let Loader { report, problems, .. } = loader;
         if !problems.is_empty() {
             return Err(problems);
         }
-        let known = RefCell::new(TokenCache::new(seed));
-        let tally = Tally::new();
-        Ok(Self { settings, keys, signer, engine, known, tally, admin_token, report })
+        let published = settings.providers.iter().map(|provider| provider.remote_keys.as_ref());
+        let keys = keys.into_iter().zip(published);
+        let keys = keys.map(|(keys, published)| KeyRing::new(keys, published)).collect();
+        let known = RefCell::new(TokenCache::new(engine.random()));
+        Ok(Self {
+            settings,
+            degrading,
+            keys,
+            services,
+            sealing,
+            signer,
+            engine,
+            known,
+            due: Cell::new(None),
+            prewarm_from: Cell::new(0),
+            tally: Tally::new(),
+            admin_token,
+            report,
+        })
     }
 }
 
@@ -98,18 +135,27 @@ impl<E: SignatureEngine> Loader<'_, E> {
         text
     }
 
+    /// The text of a binding that must be none of our own secrets: one key has one purpose, and
+    /// the admin token is sent to nobody.
+    fn foreign_text(&mut self, place: &str, binding: &str, expected: &str) -> Option<String> {
+        if binding == ADMIN_TOKEN || self.assertion_key.is_some_and(|own| own == binding) {
+            let found = format!("{binding}, a secret of the gate itself");
+            self.problems.push(Problem::new(place, found, expected));
+            return None;
+        }
+        self.text(place, binding)
+    }
+
     fn keys(&mut self, at: usize, provider: &Provider) -> Vec<ReadyKey<E::Key>> {
         let mut ready: Vec<ReadyKey<E::Key>> = Vec::new();
         let mut listed = Vec::new();
         let problems_before = self.problems.len();
         for (position, binding) in provider.keys.iter().enumerate() {
             let place = format!("{TABLE}.providers[{at}].keys[{position}]");
-            if binding == ADMIN_TOKEN || self.assertion_key.is_some_and(|own| own == binding) {
-                let found = format!("{binding}, a secret of the gate itself");
-                self.problems.push(Problem::new(place, found, "a secret with the issuer's keys"));
+            let Some(text) = self.foreign_text(&place, binding, "a secret with the issuer's keys")
+            else {
                 continue;
-            }
-            let Some(text) = self.text(&place, binding) else { continue };
+            };
             let parsed = match secret::parse(binding, &text) {
                 Ok(parsed) => parsed,
                 Err(error) => {
@@ -155,7 +201,8 @@ impl<E: SignatureEngine> Loader<'_, E> {
                 ));
             }
         }
-        if self.problems.len() == problems_before {
+        // What a published set will have nobody knows yet.
+        if self.problems.len() == problems_before && provider.remote_keys.is_none() {
             self.check_algorithms(at, provider, &ready);
         }
         self.report.keys.push(listed);
@@ -211,7 +258,8 @@ impl<E: SignatureEngine> Loader<'_, E> {
         }
     }
 
-    fn signer(&mut self, forward: &Forward) -> Option<Signer<E::SigningKey>> {
+    /// The key for assertions, and what is derived from it.
+    fn signer(&mut self, forward: &Forward) -> Option<(Signer<E::SigningKey>, Sealing)> {
         let settings = forward.assertion.as_ref()?;
         let place = format!("{TABLE}.forward.assertion.key");
         let text = self.text(&place, &settings.key)?;
@@ -230,6 +278,102 @@ impl<E: SignatureEngine> Loader<'_, E> {
                 "a private JWK of one key pair",
             ));
         }
-        signer
+        let sealing = Sealing {
+            validations: SealingKey::derive(&key, Purpose::Validation),
+            key_sets: SealingKey::derive(&key, Purpose::KeySet),
+        };
+        Some((signer?, sealing))
+    }
+
+    /// An auth service, with the secret that we show it.
+    fn service(
+        &mut self,
+        at: usize,
+        settings: &Introspection,
+    ) -> Option<AuthService<E::SigningKey>> {
+        let place = |key: &str| format!("{TABLE}.providers[{at}].introspection.{key}");
+        let client = match &settings.authentication {
+            ClientAuthentication::Secret(binding) => {
+                let place = place("client_secret");
+                let text =
+                    self.foreign_text(&place, binding, "a secret with the client's password")?;
+                let secret = text.trim_ascii();
+                if secret.is_empty() || secret.len() > MOST_SECRET_BYTES {
+                    self.problems.push(Problem::new(
+                        place,
+                        format!("the secret {binding}, of {} bytes", secret.len()),
+                        format!("the client's password, of 1 to {MOST_SECRET_BYTES} bytes"),
+                    ));
+                    return None;
+                }
+                Client::Basic(introspection::basic(&settings.client_id, secret))
+            }
+            ClientAuthentication::PrivateKey(binding) => {
+                let place = place("client_key");
+                let text = self.foreign_text(&place, binding, "a secret with the client's key")?;
+                let key = match secret::parse_client_key(binding, &text) {
+                    Ok(key) => key,
+                    Err(error) => {
+                        self.problems.push(unusable(place, &error));
+                        return None;
+                    }
+                };
+                match self.engine.import_client(&key) {
+                    Ok(imported) => {
+                        Client::Key { key: imported, algorithm: key.algorithm, key_id: key.kid }
+                    }
+                    Err(refused) => {
+                        let found = format!("the secret {binding}: {refused}");
+                        self.problems.push(Problem::new(place, found, "a private JWK"));
+                        return None;
+                    }
+                }
+            }
+        };
+        Some(AuthService::new(settings, client))
+    }
+
+    fn degrading(&mut self) -> Degrading {
+        match (self.secret)(ALLOW_DEGRADED_AUTH).as_deref().map(str::trim_ascii) {
+            None | Some("false") => Degrading::Never,
+            Some("true") => Degrading::AsConfigured,
+            Some(other) => {
+                self.problems.push(Problem::new(
+                    ALLOW_DEGRADED_AUTH,
+                    format!("a text of {} bytes", other.len()),
+                    "\"true\" or \"false\"",
+                ));
+                Degrading::Never
+            }
+        }
+    }
+
+    /// Without a namespace, or a key that seals, nothing is kept in KV.
+    fn check_validation_cache(&mut self, settings: &Settings, has_kv: bool) {
+        let place = format!("{TABLE}.validation_cache");
+        let asks = settings
+            .providers
+            .iter()
+            .any(|provider| provider.introspection.is_some() || provider.remote_keys.is_some());
+        let (lack, mend) = match (has_kv, &settings.forward.assertion) {
+            (true, Some(_)) => return,
+            (false, _) => ("no KV namespace", "a binding AUTH_KV: [[kv_namespaces]]"),
+            (true, None) => (
+                "no key that seals what is kept there",
+                "`forward.assertion` with a key, from which that one is derived",
+            ),
+        };
+        match settings.validation_cache {
+            ValidationCache::Always => self.problems.push(Problem::new(
+                place,
+                format!("\"always\", with {lack}"),
+                format!("{mend}, or \"auto\""),
+            )),
+            ValidationCache::Auto if asks => self.report.warnings.push(format!(
+                "{place}: isolates cannot tell each other what they find out: found {lack}; expected \
+                 {mend}"
+            )),
+            ValidationCache::Auto | ValidationCache::Off => {}
+        }
     }
 }

@@ -66,6 +66,7 @@ async fn the_admin_sees_what_became_of_the_requests() {
         report["requests"],
         json!({
             "permitted": 4,
+            "degraded": {},
             "denied": { "malformed_token": 2, "no_credentials": 1, "wrong_admin_token": 1 },
         })
     );
@@ -79,7 +80,10 @@ async fn a_request_that_the_origin_did_not_answer_was_permitted_all_the_same() {
     let gate = Gate::start(Setup::new(&origin)).await;
     get("/").bearer(&token()).send(&gate).await.must_be(502, "origin_unreachable");
     let requests = &report(&gate).await["requests"];
-    assert_eq!(*requests, json!({ "permitted": 1, "denied": { "origin_failed": 1 } }));
+    assert_eq!(
+        *requests,
+        json!({ "permitted": 1, "degraded": {}, "denied": { "origin_failed": 1 } })
+    );
 }
 
 async fn report(gate: &Gate) -> serde_json::Value {

@@ -1,6 +1,6 @@
 //! What the origin gets to see of a permitted request, and the client of its answer.
 
-use jsonwebtoken::{DecodingKey, Validation, jwk::JwkSet};
+use jsonwebtoken::{DecodingKey, Validation};
 
 use super::harness::{
     mint::{base64url, from_base64url, now, token, token_with},
@@ -181,24 +181,6 @@ async fn every_type_of_claim_has_its_form_as_a_header() {
 }
 
 // The assertion
-
-/// The claims of an assertion, verified as an origin would: by `/jwks.json` and another library.
-async fn verified(gate: &Gate, seen: &Seen) -> Value {
-    let reply = get("/_edgeward/jwks.json").send(gate).await;
-    reply.must_pass();
-    assert!(!reply.text().contains("\"d\""), "{}", reply.text());
-    let keys: JwkSet = serde_json::from_slice(&reply.body).unwrap();
-    let assertion = seen.header("x-auth-assertion")[0];
-    let header = jsonwebtoken::decode_header(assertion).unwrap();
-    let key = keys.find(header.kid.as_deref().expect("a kid")).expect("its key");
-    let mut validation = Validation::new(header.alg);
-    validation.set_audience(&[mint::ORIGIN_AUDIENCE]);
-    validation.set_issuer(&["edgeward"]);
-    validation.set_required_spec_claims(&["exp", "aud", "iss", "sub"]);
-    validation.leeway = 0;
-    let key = DecodingKey::from_jwk(key).unwrap();
-    jsonwebtoken::decode::<Value>(assertion, &key, &validation).unwrap().claims
-}
 
 #[tokio::test]
 async fn the_assertion_is_verified_by_what_jwks_json_says() {

@@ -1,5 +1,7 @@
 //! What the tests are made of: the gate under test, an origin, a client, and a mint of tokens.
 
+pub mod asking;
+pub mod assertion;
 pub mod client;
 pub mod faults;
 pub mod gate;
@@ -9,6 +11,8 @@ pub mod mint;
 pub mod origin;
 pub mod wire;
 
+pub use asking::{INTROSPECT, asking_about, says};
+pub use assertion::verified;
 pub use client::{Reply, get, raw, request};
 pub use faults::{Asked, Faults, Mode};
 pub use gate::{Gate, Setup};

@@ -18,13 +18,17 @@
 )]
 
 mod admin;
+mod auth_service;
 mod cache;
 mod denials;
 mod forwarding;
 mod harness;
 mod misconfiguration;
+mod outages;
 mod paths;
+mod published_keys;
 mod services;
+mod stored;
 mod streaming;
 mod targets;
 mod verification;

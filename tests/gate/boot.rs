@@ -36,7 +36,7 @@ fn every_mistake_names_its_place_what_was_found_and_what_is_expected() {
             json!("x"),
             "AUTH.orign: found the unknown key \"orign\"; expected one of `origin`, `admin_path`, \
              `test_page`, `clock_skew_seconds`, `max_token_bytes`, `validation_cache`, \
-             `providers`, `token`, `rules`, `forward`",
+             `validation_cache_timeout_ms`, `providers`, `token`, `rules`, `forward`",
         ),
         (
             "/clock_skew_seconds",
@@ -62,9 +62,8 @@ fn every_mistake_names_its_place_what_was_found_and_what_is_expected() {
         ),
         (
             "/validation_cache",
-            json!("always"),
-            "AUTH.validation_cache: found \"always\"; expected \"auto\" or \"off\": nothing is kept \
-             outside of the isolate yet",
+            json!("on"),
+            "AUTH.validation_cache: found \"on\"; expected one of `auto`, `always`, `off`",
         ),
         ("/max_token_bytes", json!(10), "AUTH.max_token_bytes: found 10; expected 256 to 65536"),
         ("/providers", json!({}), "AUTH.providers: found a table; expected a list"),
@@ -176,8 +175,8 @@ fn every_mistake_names_its_place_what_was_found_and_what_is_expected() {
         (
             "/rules",
             json!([{ "path": "/a", "access": "public", "scopes_all": ["x"] }]),
-            "AUTH.rules[0].access: found \"public\" together with providers, scopes or claims; \
-             expected \"required\" or \"optional\" where a token is to be checked, or \"public\" \
+            "AUTH.rules[0].access: found \"public\" together with providers, scopes, claims or \
+             on_outage; expected \"required\" or \"optional\" where a token is to be checked, or \"public\" \
              alone",
         ),
         (
@@ -217,6 +216,216 @@ fn every_mistake_names_its_place_what_was_found_and_what_is_expected() {
         let problems = with(pointer, value.clone()).problems();
         assert_eq!(problems, vec![message.to_owned()], "{pointer} {value}");
     }
+}
+
+/// A provider that asks an auth service and fetches keys, with other members.
+fn with_service(pointer: &str, value: Value) -> Setup {
+    let mut setup = setup();
+    setup.secret("CLIENT_SECRET", "secret");
+    let provider = &mut setup.table["providers"][0];
+    provider["jwks_uri"] = "https://issuer.example/jwks".into();
+    provider["jwks"] = json!({});
+    provider["introspection"] = json!({
+        "url": "https://issuer.example/introspect",
+        "client_id": "edge",
+        "client_secret": "CLIENT_SECRET",
+    });
+    let (table, key) = pointer.rsplit_once('/').unwrap();
+    let table = setup.table.pointer_mut(table).unwrap().as_object_mut().unwrap();
+    match value {
+        Value::Null => table.remove(key),
+        value => table.insert(key.to_owned(), value),
+    };
+    setup
+}
+
+#[test]
+#[allow(clippy::too_many_lines, reason = "a table of cases")]
+fn every_mistake_about_what_is_fetched_names_its_place_what_was_found_and_what_is_expected() {
+    const URL: &str = "an absolute https URL without fragment (http only for 127.0.0.1, [::1] and \
+                       localhost)";
+    for (key, value, message) in [
+        (
+            "jwks_uri",
+            json!("http://issuer.example/jwks"),
+            format!("jwks_uri: found \"http://issuer.example/jwks\"; expected {URL}"),
+        ),
+        (
+            "jwks_uri",
+            json!("http://localhost.example/jwks"),
+            format!("jwks_uri: found \"http://localhost.example/jwks\"; expected {URL}"),
+        ),
+        (
+            "jwks_uri",
+            json!("https://user:password@issuer.example/jwks"),
+            format!("jwks_uri: found a URL with user information; expected {URL}"),
+        ),
+        (
+            "jwks_uri",
+            json!("https://issuer.example/jwks#a"),
+            format!("jwks_uri: found \"https://issuer.example/jwks#a\"; expected {URL}"),
+        ),
+        (
+            "jwks_uri",
+            json!(null),
+            "jwks: found a table; expected no such table without `jwks_uri` or `discovery = true`"
+                .to_owned(),
+        ),
+        (
+            "discovery",
+            json!(true),
+            "discovery: found true, beside jwks_uri; expected either `jwks_uri` or `discovery = \
+             true`: discovery finds the set"
+                .to_owned(),
+        ),
+        (
+            "jwks/refresh_seconds",
+            json!(1),
+            "jwks.refresh_seconds: found 1; expected 10 to 86400".to_owned(),
+        ),
+        (
+            "jwks/max_stale_seconds",
+            json!(10),
+            "jwks.max_stale_seconds: found 10; expected 300 to 2592000".to_owned(),
+        ),
+        (
+            "jwks/cooldown_seconds",
+            json!(0),
+            "jwks.cooldown_seconds: found 0; expected 1 to 300".to_owned(),
+        ),
+        (
+            "jwks/timeout_ms",
+            json!(10),
+            "jwks.timeout_ms: found 10; expected 50 to 10000".to_owned(),
+        ),
+        (
+            "introspection/url",
+            json!("http://issuer.example/introspect"),
+            format!(
+                "introspection.url: found \"http://issuer.example/introspect\"; expected {URL}"
+            ),
+        ),
+        (
+            "introspection/client_id",
+            json!(""),
+            "introspection.client_id: found an empty text; expected who the gate is to the auth \
+             service"
+                .to_owned(),
+        ),
+        (
+            "introspection/client_secret",
+            json!(null),
+            "introspection.client_secret: found nothing; expected the name of the secret with the \
+             password (client_secret_basic), or client_key with the name of the one with the \
+             private JWK (private_key_jwt), and not both"
+                .to_owned(),
+        ),
+        (
+            "introspection/client_key",
+            json!("CLIENT_KEY"),
+            "introspection.client_secret: found a value, beside client_key; expected the name of \
+             the secret with the password (client_secret_basic), or client_key with the name of \
+             the one with the private JWK (private_key_jwt), and not both"
+                .to_owned(),
+        ),
+        (
+            "introspection/client_secret",
+            json!("pass word"),
+            "introspection.client_secret: found a text of 9 bytes; expected the name of a secret \
+             binding: letters, digits and \"_\"; the secret itself belongs into the binding"
+                .to_owned(),
+        ),
+        (
+            "introspection/client_secret",
+            json!("NO_SUCH"),
+            "introspection.client_secret: found no secret named NO_SUCH; expected the name of a \
+             secret: `wrangler secret put NO_SUCH`"
+                .to_owned(),
+        ),
+        (
+            "introspection/client_secret",
+            json!("ADMIN_TOKEN"),
+            "introspection.client_secret: found ADMIN_TOKEN, a secret of the gate itself; \
+             expected a secret with the client's password"
+                .to_owned(),
+        ),
+        (
+            "introspection/timeout_ms",
+            json!(20_000),
+            "introspection.timeout_ms: found 20000; expected 50 to 10000".to_owned(),
+        ),
+        (
+            "introspection/degrade_after_ms",
+            json!(2_000),
+            "introspection.degrade_after_ms: found 2000; expected 1 to 1000".to_owned(),
+        ),
+        (
+            "introspection/on_outage",
+            json!("allow"),
+            "introspection.on_outage: found \"allow\"; expected one of `deny`, `stale`, \
+             `signature`"
+                .to_owned(),
+        ),
+        (
+            "introspection/max_stale_seconds",
+            json!(60),
+            "introspection.max_stale_seconds: found 60; expected 600 to 2592000".to_owned(),
+        ),
+        (
+            "introspection/opaque_tokens",
+            json!("yes"),
+            "introspection.opaque_tokens: found \"yes\"; expected one of `refuse`, `accept`, \
+             `accept_for_any_audience`"
+                .to_owned(),
+        ),
+    ] {
+        let problems = with_service(&format!("/providers/0/{key}"), value.clone()).problems();
+        assert_eq!(problems, [format!("AUTH.providers[0].{message}")], "{key} {value}");
+    }
+}
+
+#[test]
+fn a_provider_that_asks_and_fetches_is_ready_and_what_it_lacks_is_a_warning() {
+    let mut setup = with_service("/providers/0/keys", Value::Null);
+    assert_eq!(
+        setup.problems(),
+        ["AUTH.providers[0].algorithms: found an HMAC algorithm without `keys`; expected \
+             algorithms with public keys: what is published is no secret",]
+    );
+    setup.table["providers"][0]["algorithms"] = json!(["ES256"]);
+    let gate = setup.gate();
+    assert_eq!(
+        gate.report().warnings,
+        [
+            "AUTH.validation_cache: isolates cannot tell each other what they find out: found no key that \
+             seals what is kept there; expected `forward.assertion` with a key, from which that one \
+             is derived",
+        ]
+    );
+    let always = with_service("/validation_cache", json!("always"));
+    assert_eq!(
+        always.problems(),
+        ["AUTH.validation_cache: found \"always\", with no key that seals what is kept there; \
+             expected `forward.assertion` with a key, from which that one is derived, or \"auto\"",]
+    );
+    let mut switch = with_service("/validation_cache", json!("off"));
+    switch.secret("ALLOW_DEGRADED_AUTH", "yes");
+    assert_eq!(
+        switch.problems(),
+        ["ALLOW_DEGRADED_AUTH: found a text of 3 bytes; expected \"true\" or \"false\"",]
+    );
+    let mut two = with_service("/providers/0/introspection/opaque_tokens", json!("accept"));
+    let mut second = two.table["providers"][0].clone();
+    second["name"] = "second".into();
+    second["issuer"] = "https://second.example".into();
+    two.table["providers"].as_array_mut().unwrap().push(second);
+    assert_eq!(
+        two.problems(),
+        [
+            "AUTH.providers[1].introspection.opaque_tokens: found a second provider that accepts opaque \
+         tokens; expected one: an opaque token does not say who issued it",
+        ]
+    );
 }
 
 #[test]
@@ -276,7 +485,7 @@ fn a_table_with_something_behind_it_is_no_table() {
     let setup = setup();
     let secret = |name: &str| setup.secrets.get(name).cloned();
     let table = format!("{} {{", setup.table);
-    let gate = Gate::boot(&table, &secret, NativeCrypto, 7);
+    let gate = Gate::boot(&table, &secret, true, NativeCrypto);
     assert_eq!(gate.err().map(|problems| problems.len()), Some(1));
 }
 
@@ -285,7 +494,7 @@ fn a_key_that_is_there_twice_is_a_mistake() {
     let setup = setup();
     let secret = |name: &str| setup.secrets.get(name).cloned();
     let table = setup.table.to_string().replacen('{', "{\"rules\":[],\"rules\":[],", 1);
-    let problems = Gate::boot(&table, &secret, NativeCrypto, 7).err().unwrap();
+    let problems = Gate::boot(&table, &secret, true, NativeCrypto).err().unwrap();
     let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
     assert_eq!(texts, ["AUTH: found a key twice in one table; expected a table"]);
 }

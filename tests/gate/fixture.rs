@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use edgeward::core::denial::Reason;
 use edgeward::core::problem::Problem;
 use edgeward::core::request::RequestHead;
-use edgeward::gate::{Decision, Gate};
+use edgeward::gate::{Decision, Findings, Gate};
 use serde_json::{Value, json};
 
 use crate::native::{NativeCrypto, Signer};
@@ -54,12 +54,21 @@ impl Setup {
     }
 
     pub fn boot(&self) -> Result<Gate<NativeCrypto>, Vec<Problem>> {
+        self.boot_with(true)
+    }
+
+    fn boot_with(&self, has_kv: bool) -> Result<Gate<NativeCrypto>, Vec<Problem>> {
         let secret = |name: &str| self.secrets.get(name).cloned();
-        Gate::boot(&self.table.to_string(), &secret, NativeCrypto, 7)
+        Gate::boot(&self.table.to_string(), &secret, has_kv, NativeCrypto)
+    }
+
+    /// With a KV namespace, or without.
+    pub fn gate_with(&self, has_kv: bool) -> Gate<NativeCrypto> {
+        self.boot_with(has_kv).unwrap_or_else(|problems| panic!("{problems:?}"))
     }
 
     pub fn gate(&self) -> Gate<NativeCrypto> {
-        self.boot().unwrap_or_else(|problems| panic!("{problems:?}"))
+        self.gate_with(true)
     }
 
     pub fn problems(&self) -> Vec<String> {
@@ -105,11 +114,12 @@ pub enum Outcome {
 /// Sends a packed request head through the gate.
 pub fn send_at(gate: &Gate<NativeCrypto>, packed: &str, now: i64) -> Outcome {
     let head = RequestHead::unpack(packed);
-    match gate.decide(&head, now) {
+    match gate.decide(&head, now * 1_000, &mut Findings::default()) {
         Ok(Decision::Forward(permit)) => {
             Outcome::Permitted(permit.url().map(str::to_owned), permit.edits().to_owned())
         }
         Ok(Decision::Answer(response)) => Outcome::Answered(response.status),
+        Ok(other) => panic!("{other:?}"),
         Err(denial) => Outcome::Denied(denial.reason),
     }
 }

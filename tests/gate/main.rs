@@ -18,8 +18,10 @@ mod memory;
 #[path = "../support/native.rs"]
 mod native;
 mod order;
+mod outages;
 mod permits;
 mod properties;
+mod published_keys;
 mod texts;
 #[allow(dead_code, reason = "the benchmarks use the rest of it")]
 #[path = "../support/usual.rs"]
@@ -27,4 +29,6 @@ mod usual;
 #[allow(dead_code, reason = "the benchmarks use the rest of it")]
 #[path = "../support/verified.rs"]
 mod verified;
+mod warm_and_cold;
 mod wire;
+mod world;

@@ -1,7 +1,5 @@
 //! What the cache keeps, in which room.
 
-use std::rc::Rc;
-
 use edgeward::core::cache::{Known, MOST_BYTES, TokenCache};
 
 use crate::verified::{self, Verifier};
@@ -12,9 +10,13 @@ fn keys(kind: &str, number: usize) -> impl Iterator<Item = String> {
 }
 
 /// Lets a token come for the first time, as the gate does.
-fn come(cache: &mut TokenCache, token: &str, Known { facts, assertion }: &Known) {
-    cache.insert(token, Known { facts: Rc::clone(facts), assertion: None });
-    cache.renew(token, Rc::clone(assertion.as_ref().unwrap()));
+fn come(cache: &mut TokenCache, token: &str, known: &Known) {
+    cache.insert(token, Known { assertion: None, ..known.clone() });
+    renew(cache, token, known);
+}
+
+fn renew(cache: &mut TokenCache, token: &str, from: &Known) {
+    cache.renew(token, |known| known.assertion.clone_from(&from.assertion));
 }
 
 #[test]
@@ -51,7 +53,7 @@ fn an_assertion_takes_room_when_there_is_one() {
     cache.insert("token", Known { assertion: None, ..known.clone() });
     let (_, before) = cache.usage();
     let assertion = known.assertion.clone().unwrap();
-    cache.renew("token", Rc::clone(&assertion));
+    renew(&mut cache, "token", &known);
     let (entries, after) = cache.usage();
     assert_eq!((entries, after - before), (1, assertion.weight() as u64));
     assert_eq!(cache.get("token").unwrap().assertion, Some(assertion));
@@ -61,7 +63,7 @@ fn an_assertion_takes_room_when_there_is_one() {
 fn a_token_that_had_to_go_gets_no_assertion() {
     let known = Verifier::new().known(&verified::token(0));
     let mut cache = TokenCache::new(7);
-    cache.renew("token", known.assertion.unwrap());
+    renew(&mut cache, "token", &known);
     assert!(cache.get("token").is_none());
     assert_eq!(cache.usage(), (0, 0));
 }
@@ -74,7 +76,7 @@ fn assertions_for_all_tokens_of_a_full_cache_stay_within_the_bound() {
         cache.insert(&token, Known { assertion: None, ..known.clone() });
     }
     for token in keys("full", 20_000) {
-        cache.renew(&token, Rc::clone(known.assertion.as_ref().unwrap()));
+        renew(&mut cache, &token, &known);
         assert!(cache.usage().1 <= MOST_BYTES);
     }
     assert!(cache.usage().0 >= 10_000);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use edgeward::core::denial::Reason;
 use edgeward::core::request::RequestHead;
-use edgeward::gate::{Body, Decision};
+use edgeward::gate::{Body, Decision, Findings};
 use serde_json::json;
 
 use crate::fixture::{NOW, Outcome, Setup, claims_with, send_at};
@@ -141,7 +141,10 @@ fn a_preflight_passes_without_credentials_and_without_body() {
          access-control-request-method\nPUT\nauthorization\nBearer x\ncookie\nsession=x\n\
          x-auth-subject\nroot",
     );
-    let Ok(Decision::Forward(permit)) = gate.decide(&head, NOW) else { panic!("denied") };
+    let Ok(Decision::Forward(permit)) = gate.decide(&head, NOW * 1_000, &mut Findings::default())
+    else {
+        panic!("denied")
+    };
     assert_eq!(permit.url(), Some("https://origin.internal/admin?a=b"));
     assert_eq!(permit.body(), Body::Drop);
     let (removed, set) = permit.edits().split_once("\n\n").unwrap();
@@ -178,7 +181,11 @@ fn a_preflight_carries_nothing_whatever_the_sources_are() {
                 format!("{text}\n{name}\n{value}")
             });
         let head = RequestHead::unpack(&packed);
-        let Ok(Decision::Forward(permit)) = gate.decide(&head, NOW) else { panic!("denied") };
+        let Ok(Decision::Forward(permit)) =
+            gate.decide(&head, NOW * 1_000, &mut Findings::default())
+        else {
+            panic!("denied")
+        };
         let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         let mut headers: BTreeMap<String, String> = sent.into_iter().map(owned).collect();
         apply(permit.edits(), &mut headers);

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use edgeward::core::request::RequestHead;
-use edgeward::gate::Decision;
+use edgeward::gate::{Decision, Findings};
 use serde_json::{Value, json};
 
 use crate::fixture::{NOW, Outcome, Setup, claims, send_at, with_token};
@@ -41,7 +41,8 @@ fn the_assertion_has_these_members_and_no_others() {
 
 fn health(setup: &Setup, authorization: &str) -> (u16, Value) {
     let packed = format!("GET\nhttps://e.example/_edgeward/health{authorization}");
-    match setup.gate().decide(&RequestHead::unpack(&packed), NOW) {
+    match setup.gate().decide(&RequestHead::unpack(&packed), NOW * 1_000, &mut Findings::default())
+    {
         Ok(Decision::Answer(response)) => {
             (response.status, serde_json::from_str(&response.body).unwrap())
         }
@@ -65,7 +66,10 @@ fn the_health_report_has_these_members_and_no_others() {
         }],
         "assertion": { "keys": [] },
         "cache": { "entries": 0, "bytes": 0, "hits": 0, "misses": 0 },
-        "requests": { "permitted": 0, "denied": {} },
+        "auth_services": { "answers": 0, "silences": {} },
+        "degraded_auth_allowed": false,
+        "kv": { "used": true, "hits": 0, "misses": 0, "rejected": {} },
+        "requests": { "permitted": 0, "denied": {}, "degraded": {} },
         "memory_bytes": 0,
         "warnings": [],
     });
@@ -91,11 +95,16 @@ fn the_admin_token_opens_the_report_and_nothing_else_does() {
         }
         let packed =
             format!("GET\nhttps://e.example/_edgeward/health\nauthorization\n{authorization}");
-        match setup.gate().decide(&RequestHead::unpack(&packed), NOW) {
+        match setup.gate().decide(
+            &RequestHead::unpack(&packed),
+            NOW * 1_000,
+            &mut Findings::default(),
+        ) {
             Ok(Decision::Answer(response)) if response.body.contains("providers") => "report",
             Ok(Decision::Answer(_)) => "status",
             Err(denial) => denial.reason.name(),
             Ok(Decision::Forward(_)) => "forwarded",
+            Ok(Decision::Prewarm | Decision::Ask(_)) => "another",
         }
     };
     let (token, short) = ("t".repeat(32), "t".repeat(31));

@@ -11,6 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use edgeward::core::algorithm::{Algorithm, Curve};
 use edgeward::core::keys::Material;
+use edgeward::core::secret::ClientKey;
 use edgeward::core::verify::{KeyRefused, SignatureEngine};
 use serde_json::{Value, json};
 
@@ -67,8 +68,20 @@ impl SignatureEngine for NativeCrypto {
         Ed25519KeyPair::from_seed_and_public_key(d, x).map_err(|_| KeyRefused)
     }
 
+    fn import_client(&self, key: &ClientKey) -> Result<Ed25519KeyPair, KeyRefused> {
+        let jwk: Value = serde_json::from_slice(key.jwk.expose()).map_err(|_| KeyRefused)?;
+        let number = |name: &str| URL_SAFE_NO_PAD.decode(jwk[name].as_str().unwrap_or_default());
+        let (d, x) = (number("d").map_err(|_| KeyRefused)?, number("x").map_err(|_| KeyRefused)?);
+        Ed25519KeyPair::from_seed_and_public_key(&d, &x).map_err(|_| KeyRefused)
+    }
+
     fn sign(&self, key: &Ed25519KeyPair, message: &[u8]) -> Option<Vec<u8>> {
         Some(key.sign(message).as_ref().to_vec())
+    }
+
+    /// Always the same, so that every run of a test is.
+    fn random(&self) -> u64 {
+        7
     }
 }
 

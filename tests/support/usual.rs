@@ -62,7 +62,7 @@ pub fn gate(algorithm: &str, issuer: &Signer) -> Gate<NativeCrypto> {
         "ASSERTION_KEY" => Some(ASSERTION_KEY.to_owned()),
         _ => None,
     };
-    Gate::boot(&table(algorithm).to_string(), &secret, NativeCrypto, 7)
+    Gate::boot(&table(algorithm).to_string(), &secret, true, NativeCrypto)
         .unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 

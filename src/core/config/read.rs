@@ -11,7 +11,19 @@ use serde_json::Value;
 use super::super::json::{self, JsonFault};
 use super::super::problem::Problem;
 use super::reader::{A_LIST, A_TEXT, Reader, as_list, as_text, kind};
-use super::{DEFAULT_ADMIN_PATH, TABLE};
+use super::{DEFAULT_ADMIN_PATH, OnOutage, OpaqueTokens, TABLE, ValidationCache};
+
+/// How often a published key set is fetched, in seconds.
+const DEFAULT_REFRESH_SECONDS: u64 = 300;
+/// For how long it counts while it cannot be fetched, in seconds.
+const DEFAULT_KEYS_STALE_SECONDS: u64 = 86_400;
+/// How long nobody tries again to fetch it, in seconds.
+const DEFAULT_COOLDOWN_SECONDS: u64 = 30;
+/// How long it may take to fetch it, in milliseconds.
+const DEFAULT_KEYS_TIMEOUT_MS: u64 = 2_000;
+
+const ON_OUTAGE: [(&str, OnOutage); 3] =
+    [("deny", OnOutage::Deny), ("stale", OnOutage::Stale), ("signature", OnOutage::Signature)];
 
 /// The `AUTH` table as it was written.
 #[derive(Debug)]
@@ -22,17 +34,11 @@ pub(super) struct Table {
     pub(super) clock_skew_seconds: u64,
     pub(super) max_token_bytes: u64,
     pub(super) validation_cache: ValidationCache,
+    pub(super) validation_cache_timeout_ms: u64,
     pub(super) providers: Vec<Provider>,
     pub(super) token: Token,
     pub(super) rules: Vec<Rule>,
     pub(super) forward: Forward,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ValidationCache {
-    Auto,
-    Always,
-    Off,
 }
 
 #[derive(Debug)]
@@ -42,9 +48,35 @@ pub(super) struct Provider {
     pub(super) audiences: Vec<String>,
     pub(super) algorithms: Vec<String>,
     pub(super) keys: Vec<String>,
+    pub(super) jwks_uri: Option<String>,
+    pub(super) discovery: bool,
+    pub(super) jwks: Option<Jwks>,
+    pub(super) introspection: Option<Introspection>,
     pub(super) token_types: Vec<String>,
     pub(super) required_claims: Vec<String>,
     pub(super) max_lifetime_seconds: Option<u64>,
+}
+
+#[derive(Debug)]
+pub(super) struct Jwks {
+    pub(super) refresh_seconds: u64,
+    pub(super) max_stale_seconds: u64,
+    pub(super) timeout_ms: u64,
+    pub(super) cooldown_seconds: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Introspection {
+    pub(super) url: String,
+    pub(super) client_id: String,
+    pub(super) client_secret: Option<String>,
+    pub(super) client_key: Option<String>,
+    pub(super) timeout_ms: u64,
+    pub(super) degrade_after_ms: u64,
+    pub(super) on_outage: OnOutage,
+    pub(super) cache_seconds: u64,
+    pub(super) max_stale_seconds: u64,
+    pub(super) opaque_tokens: OpaqueTokens,
 }
 
 #[derive(Debug)]
@@ -63,6 +95,7 @@ pub(super) struct Rule {
     pub(super) scopes_all: Option<Vec<String>>,
     pub(super) scopes_any: Option<Vec<String>>,
     pub(super) claims: BTreeMap<String, Vec<ClaimValue>>,
+    pub(super) on_outage: Option<OnOutage>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,7 +160,8 @@ impl Table {
                         ("off", ValidationCache::Off),
                     ],
                 )
-                .unwrap_or(ValidationCache::Auto),
+                .unwrap_or_default(),
+            validation_cache_timeout_ms: reader.number_or("validation_cache_timeout_ms", 50),
             providers: reader.tables("providers", Provider::read),
             token: reader.table("token", Token::read),
             rules: reader.tables_if_any("rules", Rule::read),
@@ -143,10 +177,64 @@ impl Provider {
             issuer: reader.text("issuer"),
             audiences: reader.texts("audiences"),
             algorithms: reader.texts("algorithms"),
-            keys: reader.texts("keys"),
+            keys: reader.texts_or("keys", &[]),
+            jwks_uri: reader.text_if_any("jwks_uri"),
+            discovery: reader.truth_or("discovery", false),
+            jwks: reader.table_if_any("jwks", Jwks::read),
+            introspection: reader.table_if_any("introspection", Introspection::read),
             token_types: reader.texts_or("token_types", &["JWT", "at+jwt", ""]),
             required_claims: reader.texts_or("required_claims", &["sub"]),
             max_lifetime_seconds: reader.number_if_any("max_lifetime_seconds"),
+        }
+    }
+}
+
+impl Jwks {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        Self {
+            refresh_seconds: reader.number_or("refresh_seconds", DEFAULT_REFRESH_SECONDS),
+            max_stale_seconds: reader.number_or("max_stale_seconds", DEFAULT_KEYS_STALE_SECONDS),
+            timeout_ms: reader.number_or("timeout_ms", DEFAULT_KEYS_TIMEOUT_MS),
+            cooldown_seconds: reader.number_or("cooldown_seconds", DEFAULT_COOLDOWN_SECONDS),
+        }
+    }
+}
+
+impl Default for Jwks {
+    fn default() -> Self {
+        Self {
+            refresh_seconds: DEFAULT_REFRESH_SECONDS,
+            max_stale_seconds: DEFAULT_KEYS_STALE_SECONDS,
+            timeout_ms: DEFAULT_KEYS_TIMEOUT_MS,
+            cooldown_seconds: DEFAULT_COOLDOWN_SECONDS,
+        }
+    }
+}
+
+impl Introspection {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        let timeout_ms = reader.number_or("timeout_ms", 1_000);
+        let cache_seconds = reader.number_or("cache_seconds", 600);
+        Self {
+            url: reader.text("url"),
+            client_id: reader.text("client_id"),
+            client_secret: reader.text_if_any("client_secret"),
+            client_key: reader.text_if_any("client_key"),
+            timeout_ms,
+            degrade_after_ms: reader.number_or("degrade_after_ms", timeout_ms.min(80)),
+            on_outage: reader.one_of("on_outage", &ON_OUTAGE).unwrap_or_default(),
+            cache_seconds,
+            max_stale_seconds: reader.number_or("max_stale_seconds", cache_seconds.max(3_600)),
+            opaque_tokens: reader
+                .one_of(
+                    "opaque_tokens",
+                    &[
+                        ("refuse", OpaqueTokens::Refuse),
+                        ("accept", OpaqueTokens::Accept),
+                        ("accept_for_any_audience", OpaqueTokens::AcceptForAnyAudience),
+                    ],
+                )
+                .unwrap_or_default(),
         }
     }
 }
@@ -180,6 +268,7 @@ impl Rule {
             scopes_all: reader.texts_if_any("scopes_all"),
             scopes_any: reader.texts_if_any("scopes_any"),
             claims: reader.entries("claims", claim_values),
+            on_outage: reader.one_of("on_outage", &ON_OUTAGE),
         }
     }
 }

@@ -45,7 +45,12 @@ impl Reader<'_> {
 
     /// A text.
     pub(super) fn text_or(&mut self, key: &'static str, default: &str) -> String {
-        self.optional(key, as_text, A_TEXT).unwrap_or_else(|| default.to_owned())
+        self.text_if_any(key).unwrap_or_else(|| default.to_owned())
+    }
+
+    /// A text, if there is one.
+    pub(super) fn text_if_any(&mut self, key: &'static str) -> Option<String> {
+        self.optional(key, as_text, A_TEXT)
     }
 
     /// A truth value.

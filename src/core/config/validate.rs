@@ -3,21 +3,26 @@
 mod forward;
 mod providers;
 mod rules;
+mod services;
 mod token;
 
 use super::super::problem::{Problem, quoted};
-use super::read::ValidationCache;
-use super::{Origin, Settings, TABLE, read};
+use super::{OnOutage, Origin, Settings, TABLE, read};
 use forward::forward;
 use providers::providers;
 use rules::rules;
 use token::{allowed_origins, sources};
+
+pub(in crate::core) use services::is_service_url;
 
 /// The longest leeway: RFC 7519 section 4.1.4 speaks of "a few minutes".
 const MOST_SKEW_SECONDS: u64 = 300;
 
 /// Tokens beyond this do not fit into the request headers that the platform accepts.
 const TOKEN_BYTES: std::ops::RangeInclusive<u64> = 256..=65_536;
+
+/// Longer than the auth service itself takes, KV saves nothing.
+const CACHE_TIMEOUT_MS: std::ops::RangeInclusive<u64> = 1..=5_000;
 
 /// Where the mistakes go.
 #[derive(Default)]
@@ -61,9 +66,12 @@ pub(super) fn validate(table: read::Table) -> Result<Settings, Vec<Problem>> {
     if table.test_page {
         problems.add("test_page", "true", "false: there is no test page yet");
     }
-    if table.validation_cache == ValidationCache::Always {
-        let expected = "\"auto\" or \"off\": nothing is kept outside of the isolate yet";
-        problems.add("validation_cache", "\"always\"", expected);
+    if !CACHE_TIMEOUT_MS.contains(&table.validation_cache_timeout_ms) {
+        problems.add(
+            "validation_cache_timeout_ms",
+            table.validation_cache_timeout_ms.to_string(),
+            format!("{} to {}", CACHE_TIMEOUT_MS.start(), CACHE_TIMEOUT_MS.end()),
+        );
     }
     // (4)
     let providers = providers(table.providers, &mut problems);
@@ -71,6 +79,10 @@ pub(super) fn validate(table: read::Table) -> Result<Settings, Vec<Problem>> {
     let sources = sources(&table.token.sources, &mut problems);
     allowed_origins(&table.token.allowed_origins, &mut problems);
     // (6)
+    let some_rule_may_degrade = table
+        .rules
+        .iter()
+        .any(|rule| rule.on_outage.is_some_and(|on_outage| on_outage != OnOutage::Deny));
     let mut rule_claims = Vec::new();
     let rules = rules(table.rules, &providers, &mut rule_claims, &mut problems);
     // (7)
@@ -82,10 +94,14 @@ pub(super) fn validate(table: read::Table) -> Result<Settings, Vec<Problem>> {
             admin_path: table.admin_path,
             clock_skew_seconds: i64::try_from(table.clock_skew_seconds).unwrap_or_default(),
             max_token_bytes: usize::try_from(table.max_token_bytes).unwrap_or_default(),
+            validation_cache: table.validation_cache,
+            validation_cache_timeout_ms: u32::try_from(table.validation_cache_timeout_ms)
+                .unwrap_or_default(),
             providers,
             sources,
             allowed_origins: table.token.allowed_origins,
             rules,
+            some_rule_may_degrade,
             rule_claims,
             forward,
         }),

@@ -25,10 +25,36 @@ pub(super) fn read_set(
     if entries.iter().filter_map(Value::as_object).any(is_private) {
         return Err(Problem::PrivateKey { form: PrivateForm::Jwk });
     }
+    read_each(entries, read, warnings)
+}
+
+/// As [`read_set`], for a set that everybody can read: what should be secret in it is no key to go
+/// by, and an issuer's slip with one key is no reason to refuse the tokens of all others.
+pub(super) fn read_published(
+    keys: &Value,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<VerificationKey>, Problem> {
+    let entries = keys.as_array().ok_or(Problem::KeysNotArray)?;
+    if entries.len() > MAX_KEYS {
+        return Err(Problem::TooManyKeys { count: entries.len() });
+    }
+    let read = |jwk: &Object| match read(jwk)? {
+        VerificationKey { material: Material::Hmac(_), .. } => Err(JwkFault::Published),
+        _ if is_private(jwk) => Err(JwkFault::Published),
+        key => Ok(key),
+    };
+    read_each(entries, read, warnings)
+}
+
+fn read_each(
+    entries: &[Value],
+    read: impl Fn(&Object) -> Result<VerificationKey, JwkFault>,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<VerificationKey>, Problem> {
     let mut usable = Vec::with_capacity(entries.len());
     let mut reasons = Vec::new();
     for (index, entry) in entries.iter().enumerate() {
-        match entry.as_object().ok_or(JwkFault::NotAnObject).and_then(read) {
+        match entry.as_object().ok_or(JwkFault::NotAnObject).and_then(&read) {
             Ok(key) => usable.push(key),
             Err(fault) => reasons.push(format!("{}: {fault}", place(index, entry))),
         }

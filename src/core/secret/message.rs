@@ -4,8 +4,8 @@ use std::fmt;
 
 use super::check::{MAX_RSA_BITS, MIN_HMAC_BYTES, MIN_RSA_BITS};
 use super::problem::{
-    AssertionFault, JwkFault, KeyFault, MAX_KEYS, MAX_LAYERS, MAX_SECRET_BYTES, PrivateForm,
-    Problem, SecretError,
+    AssertionFault, ClientFault, JwkFault, KeyFault, MAX_KEYS, MAX_LAYERS, MAX_SECRET_BYTES,
+    PrivateForm, Problem, SecretError,
 };
 use crate::core::algorithm::Algorithm;
 
@@ -146,6 +146,7 @@ impl fmt::Display for Problem {
                 }
             }
             Self::Assertion(fault) => fault.fmt(formatter),
+            Self::Client(fault) => fault.fmt(formatter),
         }
     }
 }
@@ -278,11 +279,35 @@ impl fmt::Display for JwkFault {
                 "the key_ops of the JWK do not contain \"{operation}\"; store a key that may, or \
                  leave key_ops out"
             ),
+            Self::Published => formatter.write_str("it is published, so it is no secret any more"),
             Self::DisguisedKey => formatter.write_str(
                 "the bytes of k are themselves JSON, a public key or a private key, which never \
                  serve as an HMAC key; store a public key as it is",
             ),
             Self::Key(fault) => fault.fmt(formatter),
+        }
+    }
+}
+
+impl fmt::Display for ClientFault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const STORE: &str = "store the private JWK whose public half the auth service has";
+        match self {
+            Self::NotAJwk => write!(formatter, "it is no JWK; {STORE}"),
+            Self::PublicOnly => {
+                write!(formatter, "the JWK has no member d, so it is a public key; {STORE}")
+            }
+            Self::Kind => formatter.write_str(
+                "a client key is an Ed25519, P-256, P-384 or RSA key; store the private JWK of one",
+            ),
+            Self::Algorithm => formatter.write_str(
+                "its alg does not fit: EdDSA for Ed25519, ES256 for P-256, ES384 for P-384, RS256 \
+                 or PS256 for RSA; correct it",
+            ),
+            Self::Missing(member) => {
+                write!(formatter, "the private JWK has no member {member}; {STORE}, whole")
+            }
+            Self::Jwk(fault) => fault.fmt(formatter),
         }
     }
 }

@@ -127,6 +127,8 @@ pub enum Problem {
     },
     /// Not a key that signs assertions.
     Assertion(AssertionFault),
+    /// Not a key that signs statements about the gate.
+    Client(ClientFault),
 }
 
 /// The form of a private key, which decides how its public half is printed.
@@ -227,6 +229,8 @@ pub enum JwkFault {
     KeyOps(&'static str),
     /// The bytes of `k` are JSON, a public key or another known text.
     DisguisedKey,
+    /// A shared secret or a private key in a set that is published.
+    Published,
     /// The key itself is not acceptable.
     Key(KeyFault),
 }
@@ -249,6 +253,23 @@ pub enum AssertionFault {
         /// Its length in bytes.
         found: usize,
     },
+    /// The JWK itself is not acceptable.
+    Jwk(JwkFault),
+}
+
+/// Why a text is not a client key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientFault {
+    /// Not a JWK.
+    NotAJwk,
+    /// A JWK without `d`.
+    PublicOnly,
+    /// A `kty` or `crv` that we do not sign with.
+    Kind,
+    /// An `alg` that does not fit the key.
+    Algorithm,
+    /// A member of a private key is missing.
+    Missing(&'static str),
     /// The JWK itself is not acceptable.
     Jwk(JwkFault),
 }

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::{Kv, Origin, PATIENCE, mint};
+use super::{Kv, Origin, PATIENCE, get, mint};
 use crate::workerd::{self, Workerd};
 
 /// The admin token of every gate that has one.
@@ -170,6 +170,11 @@ impl Gate {
     /// The absolute URL of a path.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.addr)
+    }
+
+    /// The full health report.
+    pub async fn report(&self) -> Value {
+        get("/_edgeward/health").bearer(ADMIN_TOKEN).send(self).await.json()
     }
 
     /// Everything that workerd and the Worker printed so far.

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::super::Provider;
 use super::super::read;
-use super::{Problems, is_binding_name, not_empty};
-use crate::core::algorithm::Algorithm;
+use super::{Problems, is_binding_name, not_empty, services};
+use crate::core::algorithm::{Algorithm, Family};
 use crate::core::problem::quoted;
 
 pub(super) fn providers(tables: Vec<read::Provider>, problems: &mut Problems) -> Vec<Provider> {
@@ -45,11 +45,13 @@ pub(super) fn providers(tables: Vec<read::Provider>, problems: &mut Problems) ->
                 "at least one value of `typ`; \"\" stands for an absent one",
             );
         }
-        if table.keys.is_empty() {
+        let remote_keys = services::remote_keys(at, &table, problems);
+        let is_remote = table.jwks_uri.is_some() || table.discovery;
+        if table.keys.is_empty() && !is_remote {
             problems.add(
                 &place("keys"),
                 "an empty list",
-                "the name of at least one secret binding",
+                "the name of at least one secret binding, or `jwks_uri` or `discovery = true`",
             );
         }
         for (position, name) in table.keys.iter().enumerate() {
@@ -66,8 +68,22 @@ pub(super) fn providers(tables: Vec<read::Provider>, problems: &mut Problems) ->
         if table.max_lifetime_seconds == Some(0) {
             problems.add(&place("max_lifetime_seconds"), "0", "at least 1, or no such key");
         }
+        let algorithms = algorithms(&table.algorithms, &place("algorithms"), problems);
+        let is_shared = |one: &Algorithm| one.family() == Family::Hmac;
+        if table.keys.is_empty() && is_remote && algorithms.iter().any(is_shared) {
+            problems.add(
+                &place("algorithms"),
+                "an HMAC algorithm without `keys`",
+                "algorithms with public keys: what is published is no secret",
+            );
+        }
+        let introspection = table
+            .introspection
+            .and_then(|introspection| services::introspection(at, introspection, problems));
         providers.push(Provider {
-            algorithms: algorithms(&table.algorithms, &place("algorithms"), problems),
+            algorithms,
+            remote_keys,
+            introspection,
             max_lifetime_seconds: table
                 .max_lifetime_seconds
                 .map(|seconds| i64::try_from(seconds).unwrap_or(i64::MAX)),
@@ -79,6 +95,11 @@ pub(super) fn providers(tables: Vec<read::Provider>, problems: &mut Problems) ->
             required_claims: table.required_claims,
         });
     }
+    let asked = providers.iter().map(|provider| provider.introspection.as_ref());
+    services::only_one_is_asked_about_opaque_tokens(
+        asked.enumerate().filter_map(|(at, asked)| Some((at, asked?.opaque_tokens))),
+        problems,
+    );
     providers
 }
 

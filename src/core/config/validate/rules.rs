@@ -41,11 +41,12 @@ fn requirement(
     let asks_for_identity = table.providers.is_some()
         || table.scopes_all.is_some()
         || table.scopes_any.is_some()
-        || !table.claims.is_empty();
+        || !table.claims.is_empty()
+        || table.on_outage.is_some();
     if table.access == read::Access::Public && asks_for_identity {
         problems.add(
             &place("access"),
-            "\"public\" together with providers, scopes or claims",
+            "\"public\" together with providers, scopes, claims or on_outage",
             "\"required\" or \"optional\" where a token is to be checked, or \"public\" alone",
         );
     }
@@ -107,6 +108,7 @@ fn requirement(
         scopes_all,
         scopes_any,
         claims,
+        on_outage: table.on_outage,
     }
 }
 

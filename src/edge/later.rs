@@ -1,0 +1,176 @@
+//! Requests that cannot be decided at once: the gate's questions are answered one by one.
+//!
+//! Every answer belongs to the request that asked: no promise is ever awaited by another one. What
+//! they share is plain memory, the gate's.
+
+use std::cell::RefCell;
+use std::pin::pin;
+use std::rc::Rc;
+
+use futures_util::future::select;
+use wasm_bindgen::JsValue;
+use wasm_bindgen_futures::{JsFuture, future_to_promise};
+use web_sys::Request;
+
+use super::boot::{Isolate, Ready};
+use super::glue::{self, Context};
+use super::head::PackedHead;
+use super::{exchange, keys, log, now, prewarm, proxy, respond};
+use crate::core::introspection::{MOST_ANSWER_BYTES, Silence};
+use crate::core::request::RequestHead;
+use crate::gate::{Decision, Findings, Inquiry, KvChange, Question, ServiceCall, Told};
+
+/// A request and what it has found out.
+pub(super) struct Waiting {
+    pub(super) isolate: &'static Isolate,
+    pub(super) gate: &'static Ready,
+    pub(super) request: Request,
+    pub(super) context: Context,
+    pub(super) head: PackedHead,
+    pub(super) findings: Findings,
+}
+
+impl Waiting {
+    /// The promise of the response.
+    pub(super) fn answer(self, question: Question) -> JsValue {
+        future_to_promise(async move { Ok(self.decided(question).await) }).into()
+    }
+
+    async fn decided(mut self, mut question: Question) -> JsValue {
+        let Self { isolate, gate, .. } = self;
+        loop {
+            self.find_out(question).await;
+            let head = RequestHead::unpack(self.head.as_str());
+            let decision = gate.decide(&head, now(), &mut self.findings);
+            after_decision(isolate, gate, &self.context, &mut self.findings);
+            match decision {
+                Ok(Decision::Forward(permit)) => {
+                    return proxy::forward(isolate, &self.request, &head, &permit);
+                }
+                Ok(Decision::Answer(response)) => return respond::send(&response, head.method),
+                Ok(Decision::Prewarm) => {
+                    return prewarm::answer(isolate, gate, self.request, &self.context);
+                }
+                Ok(Decision::Ask(next)) => question = next,
+                Err(denial) => return respond::deny(isolate, &head, &denial, now(), None),
+            }
+        }
+    }
+
+    async fn find_out(&mut self, question: Question) {
+        let Self { isolate, gate, .. } = *self;
+        match question {
+            Question::Verdict(inquiry) => self.inquire(inquiry).await,
+            other => {
+                let change = find_out(isolate, gate, other, &mut self.findings).await;
+                store(isolate, &self.context, change);
+            }
+        }
+    }
+
+    /// Asks the auth service. The call goes on if the request stops waiting for it, and also if the
+    /// client leaves: its outcome counts for the requests that follow.
+    async fn inquire(&mut self, inquiry: Inquiry) {
+        let Self { isolate, gate, .. } = *self;
+        let patience_ms = inquiry.patience_ms();
+        let told = Rc::new(RefCell::new(None));
+        let call = {
+            let (context, told) = (self.context.clone(), Rc::clone(&told));
+            future_to_promise(async move {
+                let mut heard = inquire(gate, inquiry).await;
+                store(isolate, &context, heard.change.take());
+                told.replace(Some(heard));
+                Ok(JsValue::UNDEFINED)
+            })
+        };
+        self.context.wait_until(&call);
+        let answered = JsFuture::from(call);
+        match patience_ms {
+            // It catches all that can go wrong itself.
+            None => drop(answered.await),
+            Some(patience_ms) => {
+                let patience = pin!(glue::sleep(patience_ms));
+                select(answered, patience).await;
+            }
+        }
+        match told.take() {
+            Some(told) => self.findings.learn(told),
+            None => self.findings.stop_waiting(),
+        }
+    }
+}
+
+/// Answers a question, and waits for the answer however long it takes. Gives back what other
+/// isolates should know.
+pub(super) async fn find_out(
+    isolate: &Isolate,
+    gate: &Ready,
+    question: Question,
+    findings: &mut Findings,
+) -> Option<KvChange> {
+    match question {
+        Question::Keys(provider) => {
+            let change = keys::fetch(isolate, gate, provider).await;
+            findings.keys_were_fetched();
+            change
+        }
+        Question::Stored(lookup) => {
+            let value = isolate.kv.get(lookup.kv_key()).await;
+            gate.hear_stored(&lookup, value.as_deref(), findings, now());
+            None
+        }
+        Question::Verdict(inquiry) => {
+            let mut told = inquire(gate, inquiry).await;
+            let change = told.change.take();
+            findings.learn(told);
+            change
+        }
+        Question::Moment(millis) => {
+            glue::sleep(millis).await;
+            None
+        }
+    }
+}
+
+/// Asks the auth service.
+async fn inquire(gate: &Ready, inquiry: Inquiry) -> Told {
+    let reply = match gate.service_call(&inquiry, now()) {
+        Some(ServiceCall { url, authorization, form, timeout_ms }) => {
+            let authorization = authorization.as_deref();
+            exchange::post(&url, authorization, &form, timeout_ms, MOST_ANSWER_BYTES).await
+        }
+        None => Err(Silence::RefusesUs),
+    };
+    let told = gate.hear_verdict(inquiry, reply, now());
+    if let Some(news) = &told.news {
+        log::breaker(gate.provider_name(news.provider), news, now());
+    }
+    told
+}
+
+/// Does what a decision has left to do after the response.
+pub(super) fn after_decision(
+    isolate: &'static Isolate,
+    gate: &'static Ready,
+    context: &Context,
+    findings: &mut Findings,
+) {
+    store(isolate, context, findings.take_change());
+    if let Some(provider) = gate.take_due() {
+        context.wait_until(&future_to_promise(async move {
+            if let Some(change) = keys::fetch(isolate, gate, provider).await {
+                isolate.kv.apply(&change).await;
+            }
+            Ok(JsValue::UNDEFINED)
+        }));
+    }
+}
+
+/// Leaves something in KV for other isolates, after the response.
+fn store(isolate: &'static Isolate, context: &Context, change: Option<KvChange>) {
+    let Some(change) = change else { return };
+    context.wait_until(&future_to_promise(async move {
+        isolate.kv.apply(&change).await;
+        Ok(JsValue::UNDEFINED)
+    }));
+}

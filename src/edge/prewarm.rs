@@ -1,0 +1,84 @@
+//! Pre-warming: a list of tokens is read and validated into KV.
+
+use futures_util::future::join_all;
+use wasm_bindgen::JsValue;
+use wasm_bindgen_futures::future_to_promise;
+use web_sys::Request;
+
+use super::boot::{Isolate, Ready};
+use super::glue::{self, Context};
+use super::{later, now, respond};
+use crate::core::denial::TextResponse;
+use crate::gate::{Findings, MOST_LIST_BYTES, Order, Outcome, Warming};
+
+/// How many entries are worked on at a time: the platform lets a request wait for six connections
+/// at once.
+const AT_A_TIME: usize = 6;
+
+/// The promise of the response to a list.
+pub(super) fn answer(
+    isolate: &'static Isolate,
+    gate: &'static Ready,
+    request: Request,
+    context: &Context,
+) -> JsValue {
+    let answer = async move { Ok(respond::send(&prewarm(isolate, gate, &request).await, "POST")) };
+    let promise = future_to_promise(answer);
+    // A client that leaves does not stop it.
+    context.wait_until(&promise);
+    promise.into()
+}
+
+async fn prewarm(
+    isolate: &'static Isolate,
+    gate: &'static Ready,
+    request: &Request,
+) -> TextResponse {
+    let most_bytes = u32::try_from(MOST_LIST_BYTES).unwrap_or(u32::MAX);
+    let list = glue::read_body(request, most_bytes).await;
+    let list = (!list.is_undefined()).then(|| js_sys::Uint8Array::new(&list).to_vec());
+    let mut orders = match gate.prewarm(list.as_deref(), now()) {
+        Ok(orders) => orders,
+        Err(refusal) => return refusal,
+    };
+    let mut outcomes = Vec::with_capacity(orders.len());
+    while !orders.is_empty() {
+        let next = orders.drain(..orders.len().min(AT_A_TIME)).map(|order| async move {
+            let outcome = carry_out(isolate, gate, &order).await;
+            (order, outcome)
+        });
+        outcomes.extend(join_all(next).await);
+    }
+    gate.prewarmed(&outcomes)
+}
+
+async fn carry_out(isolate: &Isolate, gate: &Ready, order: &Order) -> Outcome {
+    let token = match order {
+        Order::Token(token) => token,
+        Order::Stored(kv_key) => {
+            let value = isolate.kv.get(kv_key).await;
+            return gate.stored(kv_key, value.as_deref(), now());
+        }
+    };
+    let mut findings = Findings::insisting();
+    let mut stored = false;
+    loop {
+        let warming = gate.warm(token, &mut findings, now());
+        let (change, is_last) = match warming {
+            Warming::Ask(question) => {
+                (later::find_out(isolate, gate, question, &mut findings).await, false)
+            }
+            Warming::Good => (findings.take_change(), true),
+            Warming::Refused(reason) => return Outcome::Refused(reason),
+        };
+        if let Some(change) = change {
+            let is_done = isolate.kv.apply(&change).await;
+            stored |= is_done && change.keeps(token);
+        }
+        match (is_last, stored) {
+            (true, true) => return Outcome::Stored { checked_at: now().div_euclid(1_000) },
+            (true, false) => return Outcome::NotStored,
+            (false, _) => {}
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! The keys of one provider: those of the configuration, and those that its issuer publishes.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use serde_json::{Value, json};
+
+use super::question::Findings;
+use crate::core::algorithm::Algorithm;
+use crate::core::claims::Millis;
+use crate::core::config::RemoteKeys;
+use crate::core::keys::VerificationKey;
+use crate::core::remote_keys::{Age, KeySetClock, Step};
+use crate::core::verify::{ReadyKey, SignatureEngine, family_name};
+
+/// The keys of one provider.
+pub(super) struct KeyRing<K> {
+    ready: RefCell<Rc<Vec<ReadyKey<K>>>>,
+    /// Counts the sets from which a key was taken away.
+    number: Cell<u32>,
+    /// The keys of the configuration, which always count.
+    fixed: Vec<VerificationKey>,
+    published: Option<RefCell<KeySetClock>>,
+}
+
+impl<K> KeyRing<K> {
+    /// Of the keys of the configuration, for now.
+    pub(super) fn new(ready: Vec<ReadyKey<K>>, published: Option<&RemoteKeys>) -> Self {
+        let fixed = match published {
+            Some(_) => ready.iter().map(|key| key.as_ref().clone()).collect(),
+            None => Vec::new(),
+        };
+        Self {
+            ready: RefCell::new(Rc::new(ready)),
+            number: Cell::new(0),
+            fixed,
+            published: published.map(|settings| RefCell::new(KeySetClock::new(settings))),
+        }
+    }
+
+    /// All keys that count at the moment.
+    pub(super) fn ready(&self) -> Rc<Vec<ReadyKey<K>>> {
+        Rc::clone(&self.ready.borrow())
+    }
+
+    /// Another number means that a key is gone which may have verified a token before.
+    pub(super) const fn number(&self) -> u32 {
+        self.number.get()
+    }
+
+    /// How old the published set is, if there is one to be fetched.
+    pub(super) fn age(&self, now: Millis) -> Option<Age> {
+        self.published.as_ref().map(|clock| clock.borrow().age(now))
+    }
+
+    /// When the published set was fetched.
+    pub(super) fn fetched_at(&self) -> Option<Millis> {
+        self.published.as_ref()?.borrow().fetched_at()
+    }
+
+    /// The published keys, for the health report.
+    pub(super) fn report(&self, age: Age) -> Value {
+        let seconds = |millis: Millis| millis.div_euclid(1_000);
+        let keys: Vec<Value> = self
+            .ready()
+            .iter()
+            .map(AsRef::as_ref)
+            .filter(|key: &&VerificationKey| !self.fixed.contains(key))
+            .map(|key| {
+                json!({
+                    "kid": key.kid,
+                    "type": family_name(key.material.family()),
+                    "alg": key.algorithm.map(Algorithm::name),
+                })
+            })
+            .collect();
+        json!({
+            "state": age.name(),
+            "fetched_at": self.fetched_at().map(seconds),
+            "retry_at": self.published.as_ref().and_then(|clock| clock.borrow().retry_at()).map(seconds),
+            "keys": keys,
+        })
+    }
+
+    /// What a request does that needs the keys. A set that has become too old is gone by then.
+    pub(super) fn on_use<E: SignatureEngine<Key = K>>(&self, engine: &E, now: Millis) -> Step {
+        let Some(clock) = &self.published else { return Step::Nothing };
+        let mut clock = clock.borrow_mut();
+        clock.see(now);
+        if clock.age(now) == Age::Expired {
+            clock.forget();
+            self.replace(engine, Vec::new());
+        }
+        clock.on_use(now)
+    }
+
+    /// What a request does whose key is not here.
+    pub(super) fn on_unknown_key(&self, now: Millis) -> Step {
+        self.published.as_ref().map_or(Step::Nothing, |clock| clock.borrow().on_unknown_key(now))
+    }
+
+    /// Whether nobody can tell at the moment which keys the issuer has.
+    pub(super) fn is_in_doubt(&self, now: Millis) -> bool {
+        self.published.as_ref().is_some_and(|clock| {
+            let clock = clock.borrow();
+            clock.failed() || matches!(clock.age(now), Age::Absent | Age::Expired)
+        })
+    }
+
+    /// Whether there is no published set that counts, although there should be.
+    pub(super) fn is_missing(&self, now: Millis) -> bool {
+        matches!(self.age(now), Some(Age::Absent | Age::Expired))
+    }
+
+    /// Whether a request may go on waiting for another one that fetches the set.
+    pub(super) fn may_wait(&self, findings: &mut Findings, now: Millis) -> bool {
+        let since = *findings.keys_since.get_or_insert(now);
+        let most = self.published.as_ref().map_or(0, |clock| clock.borrow().lease_ms());
+        now.saturating_sub(since) < most
+    }
+
+    /// Someone begins to fetch the set.
+    pub(super) fn begin(&self, now: Millis) {
+        self.with_clock(|clock| clock.begin(now));
+    }
+
+    /// It could not be fetched.
+    pub(super) fn failed(&self) {
+        self.with_clock(KeySetClock::failed_to_fetch);
+    }
+
+    /// It was fetched. Keys that the platform does not take are skipped.
+    pub(super) fn fetched<E: SignatureEngine<Key = K>>(
+        &self,
+        engine: &E,
+        keys: Vec<VerificationKey>,
+        now: Millis,
+    ) {
+        self.replace(engine, keys);
+        self.with_clock(|clock| clock.fetched(now));
+    }
+
+    /// Another isolate has fetched it, at `fetched_at`. Counts if it is newer than what is here.
+    pub(super) fn found<E: SignatureEngine<Key = K>>(
+        &self,
+        engine: &E,
+        keys: Vec<VerificationKey>,
+        fetched_at: Millis,
+    ) {
+        if self.fetched_at().is_none_or(|own| own < fetched_at) {
+            self.replace(engine, keys);
+            self.with_clock(|clock| clock.found(fetched_at));
+        }
+    }
+
+    fn replace<E: SignatureEngine<Key = K>>(&self, engine: &E, keys: Vec<VerificationKey>) {
+        let all = self.fixed.iter().cloned().chain(keys);
+        let mut ready: Vec<ReadyKey<K>> = Vec::new();
+        for key in all {
+            if ready.iter().all(|known| *known.as_ref() != key) {
+                ready.extend(ReadyKey::prepare(engine, key));
+            }
+        }
+        let is_kept = |old: &ReadyKey<K>| ready.iter().any(|new| new.as_ref() == old.as_ref());
+        if !self.ready.borrow().iter().all(is_kept) {
+            self.number.set(self.number.get().wrapping_add(1));
+        }
+        self.ready.replace(Rc::new(ready));
+    }
+
+    fn with_clock(&self, change: impl FnOnce(&mut KeySetClock)) {
+        if let Some(clock) = &self.published {
+            change(&mut clock.borrow_mut());
+        }
+    }
+}

@@ -1,0 +1,365 @@
+//! What a gate that asks an auth service does while there is no answer.
+
+use std::sync::LazyLock;
+
+use edgeward::core::denial::Reason;
+use edgeward::core::introspection::Silence;
+use edgeward::core::mode::Mode;
+use edgeward::core::request::RequestHead;
+use edgeward::gate::{Decision, Findings, Gate, Question, Warming};
+use serde_json::{Value, json};
+
+use crate::fixture::{NOW, Setup, claims_with, with_token};
+use crate::native::{NativeCrypto, Signer};
+use crate::world::{Outcome, State, World};
+
+static RSA: LazyLock<Signer> = LazyLock::new(Signer::rsa);
+
+fn token(jti: &str) -> String {
+    let claims = claims_with(json!({ "exp": NOW + 100_000, "jti": jti }));
+    RSA.token(&json!({ "alg": "RS256", "kid": "k1" }), &claims)
+}
+
+/// A gate that asks about the tokens of [`token`], with other members of `introspection`.
+pub fn asking(signer: &Signer, members: &Value, is_allowed: bool) -> Setup {
+    let mut setup = Setup::new(&["RS256"], signer);
+    let mut introspection = json!({
+        "url": "https://issuer.example/introspect",
+        "client_id": "edge",
+        "client_secret": "CLIENT_SECRET",
+    });
+    introspection.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+    setup.table["providers"][0]["introspection"] = introspection;
+    let headers = json!({ "X-Auth-Subject": "sub", "X-Nickname": "nickname" });
+    let assertion = json!({ "key": "ASSERTION_KEY", "audience": "o" });
+    setup.table["forward"] = json!({ "claim_to_headers": headers, "assertion": assertion });
+    setup.secret("CLIENT_SECRET", "secret");
+    let key = json!({ "kty": "oct", "k": "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE" });
+    setup.secret("ASSERTION_KEY", &key.to_string());
+    setup.secret("ALLOW_DEGRADED_AUTH", if is_allowed { "true" } else { "false" });
+    setup
+}
+
+fn gate(on_outage: &str, is_allowed: bool) -> Gate<NativeCrypto> {
+    asking(&RSA, &json!({ "on_outage": on_outage }), is_allowed).gate()
+}
+
+fn mode(outcome: &Outcome) -> Mode {
+    match outcome {
+        Outcome::Permitted { mode, .. } => *mode,
+        Outcome::Denied(reason) => panic!("{reason:?}"),
+    }
+}
+
+#[test]
+fn without_an_answer_the_last_one_counts_and_without_that_the_signature() {
+    for (on_outage, is_allowed, known, unknown) in [
+        ("deny", true, None, None),
+        ("stale", true, Some(Mode::Stale), None),
+        ("signature", true, Some(Mode::Stale), Some(Mode::Signature)),
+        ("signature", false, None, None),
+    ] {
+        for state in [State::Down, State::Hanging] {
+            let mut world = World::new(json!({}));
+            let gate = gate(on_outage, is_allowed);
+            assert_eq!(mode(&world.present(&gate, &token("a"))), Mode::Normal);
+            world.service.state = state;
+            // The answer still counts.
+            world.now += 599_000;
+            assert_eq!(mode(&world.present(&gate, &token("a"))), Mode::Normal);
+            world.now += 1_000;
+            for (token, expected) in [(token("a"), known), (token("b"), unknown)] {
+                let outcome = world.present(&gate, &token);
+                match expected {
+                    Some(expected) => assert_eq!(mode(&outcome), expected, "{on_outage}"),
+                    None => assert_eq!(
+                        outcome,
+                        Outcome::Denied(Reason::AuthServiceSilent),
+                        "{on_outage} {is_allowed}"
+                    ),
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_rule_can_say_otherwise_and_of_several_readings_the_strictest_counts() {
+    let mut setup = asking(&RSA, &json!({ "on_outage": "signature" }), true);
+    setup.table["rules"] = json!([
+        { "path": "/", "on_outage": "deny" },
+        { "path": "/lenient" },
+        { "path": "/lenient/too", "on_outage": "signature" },
+    ]);
+    let gate = setup.gate();
+    let mut world = World::new(json!({}));
+    world.service.state = State::Down;
+    for (path, passes) in [
+        ("/", false),
+        ("/lenient", true),
+        ("/lenient/too", true),
+        // Some origins read it as "/".
+        ("/lenient/..%2f", false),
+    ] {
+        let outcome = world.present_at(&gate, path, &token(path));
+        let is_permitted = matches!(outcome, Outcome::Permitted { mode: Mode::Signature, .. });
+        assert_eq!(is_permitted, passes, "{path} {outcome:?}");
+    }
+}
+
+#[test]
+fn an_open_breaker_asks_nobody_and_a_probe_closes_it() {
+    let gate = gate("signature", true);
+    let mut world = World::new(json!({}));
+    world.service.state = State::Down;
+    for number in 0..50 {
+        assert_eq!(mode(&world.present(&gate, &token(&number.to_string()))), Mode::Signature);
+    }
+    assert_eq!(world.service.calls, 5, "the breaker opens after five failures in a row");
+    let before = world.now;
+    assert_eq!(mode(&world.present(&gate, &token("later"))), Mode::Signature);
+    assert_eq!((world.now, world.service.calls), (before, 5));
+    world.service.state = State::Up;
+    world.now += 4_000;
+    assert_eq!(mode(&world.present(&gate, &token("probe"))), Mode::Normal);
+    assert_eq!(mode(&world.present(&gate, &token("after"))), Mode::Normal);
+    assert_eq!(world.service.calls, 7);
+}
+
+#[test]
+fn an_open_breaker_lets_nobody_wait_for_a_call_from_before() {
+    let gate = asking(&RSA, &json!({ "on_outage": "signature" }), true).gate_with(false);
+    let mut world = World::new(json!({}));
+    let packed = with_token(&token("hot"));
+    let mut findings = Findings::default();
+    let hanging = gate.decide(&RequestHead::unpack(&packed), world.now, &mut findings);
+    assert!(matches!(hanging, Ok(Decision::Ask(Question::Verdict(_)))), "{hanging:?}");
+    world.service.state = State::Down;
+    for number in 0..5 {
+        world.present(&gate, &token(&number.to_string()));
+    }
+    let before = world.now;
+    assert_eq!(mode(&world.present(&gate, &token("hot"))), Mode::Signature);
+    assert_eq!((world.now, world.service.calls), (before, 5));
+}
+
+#[test]
+fn a_request_waits_no_longer_than_it_has_to() {
+    for (settings, waits_ms) in [
+        (json!({ "on_outage": "signature" }), 80),
+        (json!({ "on_outage": "signature", "degrade_after_ms": 30 }), 30),
+        (json!({ "on_outage": "deny" }), 1_000),
+        (json!({ "on_outage": "stale" }), 1_000),
+    ] {
+        let gate = asking(&RSA, &settings, true).gate();
+        let mut world = World::new(json!({}));
+        world.service.state = State::Hanging;
+        world.present(&gate, &token("a"));
+        assert_eq!(world.now - NOW * 1_000, waits_ms, "{settings}");
+    }
+    // The time that KV takes is part of it.
+    let gate = gate("signature", true);
+    let mut world = World::new(json!({}));
+    world.service.state = State::Hanging;
+    world.kv_takes_ms = 50;
+    world.present(&gate, &token("a"));
+    assert_eq!(world.now - NOW * 1_000, 80);
+}
+
+#[test]
+fn what_was_withdrawn_is_no_last_word_for_other_isolates() {
+    let mut world = World::new(json!({}));
+    let first = gate("stale", true);
+    assert_eq!(mode(&world.present(&first, &token("a"))), Mode::Normal);
+    assert_eq!(world.kv.len(), 1);
+    world.service.withdrawn.insert(token("a"));
+    world.now += 600_000;
+    assert_eq!(world.present(&first, &token("a")), Outcome::Denied(Reason::Inactive));
+    assert_eq!(world.kv.len(), 0);
+    world.service.state = State::Down;
+    let silent = Outcome::Denied(Reason::AuthServiceSilent);
+    assert_eq!(world.present(&gate("stale", true), &token("a")), silent);
+    // The one that heard it goes by it.
+    world.now += 11_000;
+    assert_eq!(world.present(&first, &token("a")), Outcome::Denied(Reason::Inactive));
+    // What nobody ever called active makes nobody write.
+    world.service.state = State::Up;
+    world.service.withdrawn.insert(token("b"));
+    let mut changes = world.kv_changes;
+    world.present(&first, &token("b"));
+    changes = world.kv_changes - changes;
+    assert_eq!(changes, 0);
+}
+
+#[test]
+fn a_token_ends_when_the_answer_or_the_token_says_so() {
+    let gate = gate("stale", true);
+    let mut world = World::new(json!({ "exp": NOW + 200 }));
+    assert_eq!(mode(&world.present(&gate, &token("a"))), Mode::Normal);
+    world.now += 199_000;
+    assert_eq!(mode(&world.present(&gate, &token("a"))), Mode::Normal);
+    world.now += 1_000;
+    assert_eq!(world.present(&gate, &token("a")), Outcome::Denied(Reason::Expired));
+    world.service.state = State::Down;
+    assert_eq!(world.present(&gate, &token("a")), Outcome::Denied(Reason::Expired));
+}
+
+#[test]
+fn a_hundred_tokens_of_a_hundred_requests_are_a_hundred_calls() {
+    let mut world = World::new(json!({}));
+    let isolates: Vec<_> = (0..5).map(|_| gate("deny", false)).collect();
+    for request in 0..100 {
+        for number in 0..100 {
+            let gate = &isolates[(request + number) % isolates.len()];
+            assert_eq!(mode(&world.present(gate, &token(&number.to_string()))), Mode::Normal);
+        }
+    }
+    assert_eq!(world.service.calls, 100);
+}
+
+/// Prewarms a token, and answers what that asks like `answer`.
+fn warm(gate: &Gate<NativeCrypto>, token: &str, now: i64, answer: &str) -> Warming {
+    let mut findings = Findings::insisting();
+    let Warming::Ask(Question::Verdict(inquiry)) = gate.warm(token, &mut findings, now) else {
+        panic!("nobody is asked")
+    };
+    let reply = match answer {
+        "" => Err(Silence::Unreachable),
+        answer => Ok((200, answer.as_bytes().to_vec())),
+    };
+    findings.learn(gate.hear_verdict(inquiry, reply, now));
+    gate.warm(token, &mut findings, now)
+}
+
+#[test]
+fn no_last_word_is_lost_by_verifying_again() {
+    let inactive = Outcome::Denied(Reason::Inactive);
+    // Prewarmed without an answer.
+    let gate = gate("signature", true);
+    let mut world = World::new(json!({}));
+    world.service.withdrawn.insert(token("a"));
+    assert_eq!(world.present(&gate, &token("a")), inactive);
+    world.service.state = State::Down;
+    world.now += 11_000;
+    assert_eq!(world.present(&gate, &token("a")), inactive);
+    let warming = warm(&gate, &token("a"), world.now, "");
+    assert!(matches!(warming, Warming::Refused("auth_service_silent")), "{warming:?}");
+    assert_eq!(world.present(&gate, &token("a")), inactive);
+    // Prewarmed with "not active".
+    let mut world = World::new(json!({}));
+    world.present(&gate, &token("b"));
+    let warming = warm(&gate, &token("b"), world.now, r#"{"active":false}"#);
+    assert!(matches!(warming, Warming::Refused("inactive")), "{warming:?}");
+    world.kv.clear();
+    assert_eq!(world.present(&gate, &token("b")), inactive);
+}
+
+#[test]
+fn a_word_against_a_token_does_not_age_while_there_is_no_other() {
+    let gate = gate("signature", true);
+    let mut world = World::new(json!({}));
+    world.service.withdrawn.insert(token("a"));
+    for seconds in [0, 11, 3_600, 3_601, 50_000] {
+        world.now = (NOW + seconds) * 1_000;
+        assert_eq!(world.present(&gate, &token("a")), Outcome::Denied(Reason::Inactive));
+        world.service.state = State::Down;
+    }
+}
+
+#[test]
+fn what_was_just_heard_counts_whatever_other_clocks_say() {
+    let mut setup = asking(&RSA, &json!({}), true);
+    setup.table["clock_skew_seconds"] = 30.into();
+    let (ahead, here) = (setup.gate(), setup.gate());
+    let mut world = World::new(json!({}));
+    world.now += 5_000;
+    assert_eq!(mode(&world.present(&ahead, &token("a"))), Mode::Normal);
+    world.now -= 5_000;
+    world.service.withdrawn.insert(token("a"));
+    for seconds in [0, 1, 6, 500] {
+        world.now = (NOW + seconds) * 1_000;
+        assert_eq!(world.present(&here, &token("a")), Outcome::Denied(Reason::Inactive));
+    }
+}
+
+#[test]
+fn with_the_breaker_open_nothing_costs_time_twice() {
+    for on_outage in ["stale", "signature"] {
+        let gate = gate(on_outage, true);
+        let mut world = World::new(json!({}));
+        world.present(&gate, &token("known"));
+        world.now += 601_000;
+        world.service.state = State::Down;
+        for number in 0..6 {
+            world.present(&gate, &token(&number.to_string()));
+        }
+        world.kv_takes_ms = 50;
+        for _ in 0..3 {
+            let before = world.now;
+            assert_eq!(mode(&world.present(&gate, &token("known"))), Mode::Stale);
+            assert_eq!(world.now, before);
+        }
+        if on_outage == "signature" {
+            // It could be there, so it is looked for once.
+            for takes_ms in [50, 0, 0] {
+                let before = world.now;
+                assert_eq!(mode(&world.present(&gate, &token("new"))), Mode::Signature);
+                assert_eq!(world.now - before, takes_ms);
+            }
+        }
+    }
+}
+
+#[test]
+fn always_uses_what_kv_says_of_the_auth_service_too() {
+    for switch in ["auto", "always"] {
+        let mut setup = asking(&RSA, &json!({ "on_outage": "stale" }), true);
+        setup.table["validation_cache"] = switch.into();
+        let mut world = World::new(json!({}));
+        world.present(&setup.gate(), &token("a"));
+        assert_eq!(mode(&world.present(&setup.gate(), &token("a"))), Mode::Normal);
+        assert_eq!(world.service.calls, 1, "{switch}");
+        world.service.state = State::Down;
+        world.now += 601_000;
+        assert_eq!(mode(&world.present(&setup.gate(), &token("a"))), Mode::Stale, "{switch}");
+        world.service.state = State::Up;
+        world.service.withdrawn.insert(token("a"));
+        let outcome = world.present(&setup.gate(), &token("a"));
+        assert_eq!((outcome, world.kv.len()), (Outcome::Denied(Reason::Inactive), 0), "{switch}");
+    }
+}
+
+#[test]
+fn who_waits_for_another_request_shares_its_answer() {
+    for (cache_seconds, status) in [(0, 200), (600, 200), (600, 401), (600, 503)] {
+        let settings = json!({ "cache_seconds": cache_seconds });
+        let gate = asking(&RSA, &settings, false).gate_with(false);
+        let (packed, mut now) = (with_token(&token("a")), NOW * 1_000);
+        let head = RequestHead::unpack(&packed);
+        let mut first = Findings::default();
+        let asked = gate.decide(&head, now, &mut first);
+        let Ok(Decision::Ask(Question::Verdict(inquiry))) = asked else { panic!("{asked:?}") };
+        let mut second = Findings::default();
+        let waits = gate.decide(&head, now, &mut second);
+        assert!(matches!(waits, Ok(Decision::Ask(Question::Moment(_)))), "{waits:?}");
+        now += 500;
+        let reply = Ok((status, br#"{"active":true}"#.to_vec()));
+        first.learn(gate.hear_verdict(inquiry, reply, now));
+        for findings in [&mut first, &mut second] {
+            let reason = gate.decide(&head, now, findings).err().map(|denial| denial.reason);
+            let expected = match status {
+                200 => None,
+                401 => Some(Reason::AuthServiceRefusesUs),
+                _ => Some(Reason::AuthServiceSilent),
+            };
+            assert_eq!(reason, expected, "{cache_seconds} {status}");
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_could_not_be_read_again_is_not_stored() {
+    let mut world = World::new(json!({ "exp": "1900000000" }));
+    assert_eq!(mode(&world.present(&gate("deny", false), &token("a"))), Mode::Normal);
+    assert_eq!(world.kv.len(), 0);
+}

@@ -1,0 +1,175 @@
+//! Caches change how fast an answer is, and not what it is, but for what the operator allows.
+
+use std::sync::LazyLock;
+
+use edgeward::core::denial::Reason;
+use edgeward::core::mode::Mode;
+use edgeward::gate::Gate;
+use proptest::prelude::*;
+use serde_json::json;
+
+use crate::fixture::{NOW, claims_with};
+use crate::native::{NativeCrypto, Signer};
+use crate::outages::asking;
+use crate::world::{Outcome, State, World};
+
+const CACHE_SECONDS: i64 = 100;
+const MAX_STALE_SECONDS: i64 = 400;
+/// After so long without an outage, a breaker lets calls pass again: the longest back-off.
+const LONGEST_BACK_OFF_SECONDS: i64 = 301;
+
+static RSA: LazyLock<Signer> = LazyLock::new(Signer::rsa);
+/// Two good tokens, one of which ends soon, and two that are not.
+static TOKENS: LazyLock<[String; 4]> = LazyLock::new(|| {
+    let token = |members| RSA.token(&json!({ "alg": "RS256", "kid": "k1" }), &claims_with(members));
+    let forged = token(json!({ "exp": NOW + 100_000, "jti": "f" }));
+    let (input, _) = forged.rsplit_once('.').unwrap();
+    let (_, signature) = forged.rsplit_once('.').unwrap();
+    let other = signature.chars().rev().collect::<String>();
+    [
+        token(json!({ "exp": NOW + 100_000 })),
+        token(json!({ "exp": NOW + 900 })),
+        format!("{input}.{}", other.replace(['-', '_'], "A")),
+        token(json!({ "exp": NOW + 100_000, "aud": "another" })),
+    ]
+});
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Request(usize),
+    Wait(i64),
+    Service(State),
+    Withdraw(usize),
+    /// Another isolate takes over, with nothing in its memory.
+    Cold,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => (0..4_usize).prop_map(Step::Request),
+        3 => (1..250_i64).prop_map(Step::Wait),
+        1 => Just(Step::Service(State::Up)),
+        1 => Just(Step::Service(State::Down)),
+        1 => Just(Step::Service(State::Hanging)),
+        1 => (0..2_usize).prop_map(Step::Withdraw),
+        1 => Just(Step::Cold),
+    ]
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Policy {
+    on_outage: &'static str,
+    is_allowed: bool,
+}
+
+fn policy() -> impl Strategy<Value = Policy> {
+    let on_outage = prop_oneof![Just("deny"), Just("stale"), Just("signature")];
+    (on_outage, any::<bool>()).prop_map(|(on_outage, is_allowed)| Policy { on_outage, is_allowed })
+}
+
+fn gate(policy: Policy, has_kv: bool) -> Gate<NativeCrypto> {
+    let settings = json!({
+        "on_outage": policy.on_outage,
+        "cache_seconds": CACHE_SECONDS,
+        "max_stale_seconds": MAX_STALE_SECONDS,
+    });
+    asking(&RSA, &settings, policy.is_allowed).gate_with(has_kv)
+}
+
+/// What the origin is told, but for the assertion, which says when it was made.
+fn told(edits: &str) -> Vec<&str> {
+    let lines: Vec<&str> = edits.lines().collect();
+    let is_assertion = |at: usize| at > 0 && lines[at - 1] == "x-auth-assertion";
+    (0..lines.len()).filter(|at| !is_assertion(*at)).map(|at| lines[at]).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// Compares a gate with both caches, whose isolates come and go, with one that has none and
+    /// meets every request as its first.
+    #[test]
+    fn a_gate_with_caches_answers_as_one_without(
+        policy in policy(),
+        steps in prop::collection::vec(step(), 1..60),
+    ) {
+        let mut world = World::new(json!({ "nickname": "al" }));
+        let mut cached = gate(policy, true);
+        let mut last_outage = 0;
+        for step in steps {
+            match step {
+                Step::Wait(seconds) => world.now += seconds * 1_000,
+                Step::Service(state) => world.service.state = state,
+                Step::Withdraw(at) => drop(world.service.withdrawn.insert(TOKENS[at].clone())),
+                Step::Cold => cached = gate(policy, true),
+                Step::Request(at) => {
+                    if world.service.state != State::Up {
+                        last_outage = world.seconds();
+                    }
+                    let token = &TOKENS[at];
+                    let without = world.clone().present(&gate(policy, false), token);
+                    let asked_at = world.seconds();
+                    let with = world.present(&cached, token);
+                    compare(policy, &world, token, asked_at, last_outage, &with, &without)?;
+                }
+            }
+        }
+    }
+}
+
+/// What must hold for the answers `with` caches and `without`.
+fn compare(
+    policy: Policy,
+    world: &World,
+    token: &str,
+    asked_at: i64,
+    last_outage: i64,
+    with: &Outcome,
+    without: &Outcome,
+) -> Result<(), TestCaseError> {
+    let is_out = world.service.state != State::Up;
+    let may_be_out = asked_at - last_outage <= LONGEST_BACK_OFF_SECONDS;
+    let last_word = world.service.last_word.get(token).copied();
+    let active_for =
+        |most: i64| last_word.is_some_and(|(is_active, at)| is_active && asked_at - at <= most);
+    match (with, without) {
+        // What can be seen without anybody's help is seen with and without caches.
+        (Outcome::Denied(reason), Outcome::Denied(other)) if reason == other => {}
+        (_, Outcome::Denied(reason))
+            if !matches!(reason, Reason::Inactive | Reason::AuthServiceSilent) =>
+        {
+            prop_assert!(false, "{with:?} in place of {reason:?}");
+        }
+        (Outcome::Denied(Reason::Inactive), _) => {
+            prop_assert!(world.service.withdrawn.contains(token));
+        }
+        (Outcome::Denied(Reason::AuthServiceSilent), _) => {
+            prop_assert!(may_be_out);
+            let passes = policy.is_allowed
+                && match policy.on_outage {
+                    "stale" => active_for(MAX_STALE_SECONDS),
+                    "signature" => true,
+                    _ => false,
+                };
+            // The end of a token may be too near for KV.
+            prop_assert!(!passes || *token == TOKENS[1], "an outage is felt");
+        }
+        (Outcome::Denied(reason), _) => prop_assert!(false, "denied for {reason:?}"),
+        (Outcome::Permitted { mode: Mode::Normal, edits }, without) => {
+            prop_assert!(active_for(CACHE_SECONDS), "an answer counts for too long");
+            if let Outcome::Permitted { mode: Mode::Normal, edits: other } = without {
+                prop_assert_eq!(told(edits), told(other));
+            }
+        }
+        (Outcome::Permitted { mode: Mode::Stale, .. }, _) => {
+            prop_assert!(is_out || may_be_out);
+            prop_assert!(policy.is_allowed && policy.on_outage != "deny");
+            prop_assert!(active_for(MAX_STALE_SECONDS), "a last word counts for too long");
+        }
+        (Outcome::Permitted { mode: Mode::Signature, .. }, _) => {
+            prop_assert!(is_out || may_be_out);
+            prop_assert!(policy.is_allowed && policy.on_outage == "signature");
+        }
+    }
+    Ok(())
+}

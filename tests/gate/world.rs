@@ -1,0 +1,153 @@
+//! What is around a gate: time, an auth service and a KV namespace, in memory.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use edgeward::core::denial::Reason;
+use edgeward::core::introspection::Silence;
+use edgeward::core::mode::Mode;
+use edgeward::core::request::RequestHead;
+use edgeward::gate::{Decision, Findings, Gate, KvChange, Question};
+use serde_json::{Map, Value};
+
+use crate::fixture::{NOW, with_token};
+use crate::native::NativeCrypto;
+
+/// Everything that a gate can ask.
+#[derive(Clone)]
+pub struct World {
+    /// In milliseconds.
+    pub now: i64,
+    pub service: Service,
+    /// Values, and until when they are there.
+    pub kv: BTreeMap<String, (Vec<u8>, i64)>,
+    pub kv_changes: usize,
+    /// How long a look takes, in milliseconds.
+    pub kv_takes_ms: i64,
+}
+
+/// The auth service.
+#[derive(Clone, Default)]
+pub struct Service {
+    pub state: State,
+    /// Tokens that it does not call active any more.
+    pub withdrawn: BTreeSet<String>,
+    /// What it said last about each token, and when, in seconds.
+    pub last_word: BTreeMap<String, (bool, i64)>,
+    pub calls: usize,
+    /// What it says about active tokens.
+    pub claims: Map<String, Value>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum State {
+    #[default]
+    Up,
+    /// It fails at once.
+    Down,
+    /// No answer comes in time.
+    Hanging,
+}
+
+/// What became of a request.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Permitted { mode: Mode, edits: String },
+    Denied(Reason),
+}
+
+impl World {
+    /// Everything works, and it is the time of all tests.
+    pub fn new(claims: Value) -> Self {
+        let Value::Object(claims) = claims else { panic!("not an object") };
+        let service = Service { claims, ..Service::default() };
+        Self { now: NOW * 1_000, service, kv: BTreeMap::new(), kv_changes: 0, kv_takes_ms: 0 }
+    }
+
+    /// The time in seconds.
+    pub fn seconds(&self) -> i64 {
+        self.now.div_euclid(1_000)
+    }
+
+    /// Sends a request with this token through the gate, and answers all that it asks.
+    pub fn present(&mut self, gate: &Gate<NativeCrypto>, token: &str) -> Outcome {
+        self.present_at(gate, "/", token)
+    }
+
+    /// As [`World::present`], for a path.
+    pub fn present_at(&mut self, gate: &Gate<NativeCrypto>, path: &str, token: &str) -> Outcome {
+        let packed = with_token(token).replacen("/\n", &format!("{path}\n"), 1);
+        let head = RequestHead::unpack(&packed);
+        let mut findings = Findings::default();
+        // More questions than there are kinds of them would be a circle.
+        for _ in 0..5 {
+            let decision = gate.decide(&head, self.now, &mut findings);
+            if let Some(change) = findings.take_change() {
+                self.apply(change);
+            }
+            match decision {
+                Ok(Decision::Forward(permit)) => {
+                    let edits = permit.edits().to_owned();
+                    return Outcome::Permitted { mode: permit.mode(), edits };
+                }
+                Ok(Decision::Ask(question)) => self.answer(gate, question, &mut findings),
+                Ok(other) => panic!("{other:?}"),
+                Err(denial) => return Outcome::Denied(denial.reason),
+            }
+        }
+        panic!("it goes on asking");
+    }
+
+    fn answer(&mut self, gate: &Gate<NativeCrypto>, question: Question, findings: &mut Findings) {
+        match question {
+            Question::Stored(lookup) => {
+                self.now += self.kv_takes_ms;
+                let found = self.kv.get(lookup.kv_key()).filter(|(_, until)| self.now < *until);
+                let value = found.map(|(value, _)| value.as_slice());
+                gate.hear_stored(&lookup, value, findings, self.now);
+            }
+            Question::Verdict(inquiry) => {
+                let call = gate.service_call(&inquiry, self.now).unwrap();
+                let token = call.form.split(['=', '&']).nth(1).unwrap().to_owned();
+                self.service.calls += 1;
+                let mut waits = true;
+                let reply = match self.service.state {
+                    State::Up => {
+                        let active = !self.service.withdrawn.contains(&token);
+                        self.service.last_word.insert(token, (active, self.seconds()));
+                        let mut answer = self.service.claims.clone();
+                        answer.insert("active".to_owned(), active.into());
+                        Ok((200, Value::Object(answer).to_string().into_bytes()))
+                    }
+                    State::Down => Err(Silence::Unreachable),
+                    State::Hanging => {
+                        let patience_ms = inquiry.patience_ms();
+                        waits = patience_ms.is_none();
+                        self.now += i64::from(patience_ms.unwrap_or(call.timeout_ms));
+                        Err(Silence::TimedOut)
+                    }
+                };
+                let mut told = gate.hear_verdict(inquiry, reply, self.now);
+                if let Some(change) = told.change.take() {
+                    self.apply(change);
+                }
+                if waits {
+                    findings.learn(told);
+                } else {
+                    findings.stop_waiting();
+                }
+            }
+            other @ (Question::Keys(_) | Question::Moment(_)) => panic!("{other:?}"),
+        }
+    }
+
+    fn apply(&mut self, change: KvChange) {
+        self.kv_changes += 1;
+        match change {
+            KvChange::Put { kv_key, value, ttl_seconds } => {
+                assert!(ttl_seconds >= 60, "KV takes no shorter life");
+                self.kv.insert(kv_key, (value, self.now + i64::from(ttl_seconds) * 1_000));
+            }
+            KvChange::Delete(kv_key) => drop(self.kv.remove(&kv_key)),
+        }
+    }
+}
