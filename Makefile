@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help dev build test bench load fmt lint clean
+.PHONY: help dev build test bench load outage fmt lint clean
 
 SOURCES := $(shell find src -type f) Cargo.toml Cargo.lock package-lock.json tools/build.sh tools/install.sh
 
@@ -25,6 +25,9 @@ bench: ## how fast the Worker is, next to others (minutes; tools/bench.sh says h
 
 load: ## thousands of clients for five minutes (tools/load.sh says how to take fewer and less)
 	@tools/load.sh
+
+outage: ## an outage of the auth service under load (tools/outage.sh says how to make it shorter)
+	@tools/outage.sh
 
 fmt: ## format the Rust sources
 	@cargo fmt

@@ -95,7 +95,7 @@ http {{
     listen {address} backlog=8192;
     location / {{ return 200 "ok"; }}
     location = {ECHO} {{
-      return 200 "subject=$http_x_auth_subject authorization=$http_authorization";
+      return 200 "degraded=$http_x_auth_degraded subject=$http_x_auth_subject authorization=$http_authorization";
     }}
   }}
 }}
