@@ -59,6 +59,18 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// Whether another isolate's word, found in KV, counts in place of this one, which was heard here.
+    /// Its clock may be ahead of ours by `skew_seconds`; a word against the token is not given up for
+    /// that. A word for it from the future was heard before our clock was set back.
+    #[must_use]
+    pub fn yields_to(&self, stored: &Self, now: NumericDate, skew_seconds: i64) -> bool {
+        if self.outcome.is_err() {
+            stored.checked_at > self.checked_at.saturating_add(skew_seconds)
+        } else {
+            stored.checked_at > self.checked_at || self.checked_at > now
+        }
+    }
+
     fn weight(&self) -> usize {
         size_of::<Self>() + self.outcome.as_ref().map_or(0, Facts::weight)
     }

@@ -168,10 +168,13 @@ impl KeySetClock {
         self.attempted_at.filter(|_| self.failed).map(|at| at.saturating_add(cooldown_ms))
     }
 
-    /// Whether the last attempt brought nothing, so that nobody knows whether a key is published.
+    /// Whether the last attempt brought nothing, so that nobody knows whether a key is published. One
+    /// that was lost, with the request that made it, has brought nothing.
     #[must_use]
-    pub const fn failed(&self) -> bool {
-        self.failed
+    pub fn failed(&self, now: Millis) -> bool {
+        let is_lost =
+            self.under_way && self.attempted_at.is_some_and(|at| since(at, now) >= self.lease_ms);
+        self.failed || is_lost
     }
 
     /// When the set was fetched.
@@ -287,7 +290,7 @@ mod tests {
         // The request that fetched may be gone.
         assert_eq!(clock.on_use(NOW + 3_000), Step::Fetch);
         clock.failed_to_fetch();
-        assert!(clock.failed());
+        assert!(clock.failed(NOW + 3_000));
         assert_eq!(clock.on_use(NOW + 1_999), Step::CoolingDown(NOW + 2_000));
         assert_eq!(clock.on_use(NOW + 2_000), Step::Fetch);
     }

@@ -6,17 +6,25 @@ use crate::core::config::{KeySetLocation, RemoteKeys};
 use crate::core::remote_keys::{MOST_BYTES, jwks_uri};
 use crate::gate::KvChange;
 
-/// Fetches the keys of a provider, from KV if another isolate has just done so. Gives back what
-/// other isolates should know.
-pub(super) async fn fetch(isolate: &Isolate, gate: &Ready, provider: usize) -> Option<KvChange> {
-    let configured = gate.settings().providers.get(provider)?;
-    let remote = configured.remote_keys.as_ref()?;
+/// What came of it.
+pub(super) struct Fetched {
+    /// What other isolates should know.
+    pub(super) change: Option<KvChange>,
+    /// Whether the issuer was asked.
+    pub(super) is_new: bool,
+}
+
+/// Fetches the keys of a provider, from KV if another isolate has just done so.
+pub(super) async fn fetch(isolate: &Isolate, gate: &Ready, provider: usize) -> Fetched {
+    let found = Fetched { change: None, is_new: false };
+    let Some(configured) = gate.settings().providers.get(provider) else { return found };
+    let Some(remote) = configured.remote_keys.as_ref() else { return found };
     gate.begin_keys(provider, now());
     if let Some(kv_key) = gate.stored_keys(provider, now())
         && let Some(value) = isolate.kv.get(&kv_key).await
         && gate.hear_stored_keys(provider, &kv_key, &value, now())
     {
-        return None;
+        return found;
     }
     gate.begin_keys(provider, now());
     let reply = match location(remote, &configured.issuer).await {
@@ -25,13 +33,11 @@ pub(super) async fn fetch(isolate: &Isolate, gate: &Ready, provider: usize) -> O
             .map_err(|silence| silence.name().to_owned()),
         Err(why) => Err(why),
     };
-    match gate.hear_keys(provider, reply, now()) {
-        Ok(change) => change,
-        Err(why) => {
-            log::keys_not_fetched(&configured.name, &why);
-            None
-        }
-    }
+    let change = gate.hear_keys(provider, reply, now()).unwrap_or_else(|why| {
+        log::keys_not_fetched(&configured.name, &why);
+        None
+    });
+    Fetched { change, is_new: true }
 }
 
 /// The URL of the set.

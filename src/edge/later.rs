@@ -3,7 +3,7 @@
 //! Every answer belongs to the request that asked: no promise is ever awaited by another one. What
 //! they share is plain memory, the gate's.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::pin::pin;
 use std::rc::Rc;
 
@@ -61,10 +61,31 @@ impl Waiting {
         let Self { isolate, gate, .. } = *self;
         match question {
             Question::Verdict(inquiry) => self.inquire(inquiry).await,
+            Question::Keys(provider) => self.fetch_keys(provider).await,
             other => {
                 let change = find_out(isolate, gate, other, &mut self.findings).await;
                 store(isolate, &self.context, change);
             }
+        }
+    }
+
+    /// Fetches keys. That goes on if the client leaves, since others wait for it.
+    async fn fetch_keys(&mut self, provider: usize) {
+        let Self { isolate, gate, .. } = *self;
+        let is_new = Rc::new(Cell::new(false));
+        let fetch = {
+            let (context, is_new) = (self.context.clone(), Rc::clone(&is_new));
+            future_to_promise(async move {
+                let fetched = keys::fetch(isolate, gate, provider).await;
+                store(isolate, &context, fetched.change);
+                is_new.set(fetched.is_new);
+                Ok(JsValue::UNDEFINED)
+            })
+        };
+        self.context.wait_until(&fetch);
+        drop(JsFuture::from(fetch).await);
+        if is_new.get() {
+            self.findings.keys_were_fetched();
         }
     }
 
@@ -110,9 +131,11 @@ pub(super) async fn find_out(
 ) -> Option<KvChange> {
     match question {
         Question::Keys(provider) => {
-            let change = keys::fetch(isolate, gate, provider).await;
-            findings.keys_were_fetched();
-            change
+            let fetched = keys::fetch(isolate, gate, provider).await;
+            if fetched.is_new {
+                findings.keys_were_fetched();
+            }
+            fetched.change
         }
         Question::Stored(lookup) => {
             let value = isolate.kv.get(lookup.kv_key()).await;
@@ -158,7 +181,7 @@ pub(super) fn after_decision(
     store(isolate, context, findings.take_change());
     if let Some(provider) = gate.take_due() {
         context.wait_until(&future_to_promise(async move {
-            if let Some(change) = keys::fetch(isolate, gate, provider).await {
+            if let Some(change) = keys::fetch(isolate, gate, provider).await.change {
                 isolate.kv.apply(&change).await;
             }
             Ok(JsValue::UNDEFINED)

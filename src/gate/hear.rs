@@ -48,7 +48,7 @@ impl<E: SignatureEngine> Gate<E> {
         reply: Result<(u16, Vec<u8>), Silence>,
         now: Millis,
     ) -> Told {
-        let Inquiry { provider, token, ticket, verified_by, .. } = inquiry;
+        let Inquiry { provider, token, ticket, verified_by, asked_at, may_be_stored, .. } = inquiry;
         let answer = reply.and_then(|(status, body)| introspection::read(status, &body));
         let silence = answer.as_ref().err().copied();
         self.tally.service(silence);
@@ -63,14 +63,18 @@ impl<E: SignatureEngine> Gate<E> {
         let (heard, change) = match answer {
             Ok(Answer::Active(claims)) => {
                 let verdict = self.verdict(provider, &token, &claims, checked_at, checked_at);
-                let change = self.verdict_entry(provider, &token, &verdict, &claims, verified_by);
-                (Heard::Verdict(self.install(provider, &token, verdict, |_| true)), change)
+                let entry = self.verdict_entry(provider, &token, &verdict, &claims, verified_by);
+                // An answer that took long does not undo a withdrawal that was heard meanwhile.
+                let replaces = |old: &Verdict| old.outcome.is_ok() || old.checked_at < asked_at;
+                let verdict = self.install(provider, &token, verdict, replaces);
+                let change = entry.filter(|_| verdict.outcome.is_ok());
+                (Heard::Verdict(verdict), change)
             }
             Ok(Answer::Inactive) => {
                 let is_signed = examine(&self.settings, &token).is_ok();
                 let reason = if is_signed { Reason::Inactive } else { Reason::UnknownToken };
                 let verdict = Verdict { outcome: Err(reason), checked_at };
-                let change = self.withdrawal(&token);
+                let change = self.withdrawal(&token, may_be_stored);
                 (Heard::Verdict(self.install(provider, &token, verdict, |_| true)), change)
             }
             Err(silence) => (Heard::Silence(silence), None),
@@ -81,10 +85,11 @@ impl<E: SignatureEngine> Gate<E> {
     /// What to do to KV about a token that is not active any more: what it says there is no last word
     /// to fall back on. Only where it may say something, so that whoever invents tokens cannot make
     /// us write.
-    fn withdrawal(&self, token: &str) -> Option<KvChange> {
+    fn withdrawal(&self, token: &str, may_be_stored: bool) -> Option<KvChange> {
         let known = self.known.borrow();
-        let last = known.peek(token)?.verdict.as_ref()?;
-        (last.outcome.is_ok() && self.keeps_validations())
+        let last = known.peek(token).and_then(|known| known.verdict.as_ref());
+        let was_active = last.is_some_and(|verdict| verdict.outcome.is_ok());
+        ((was_active || may_be_stored) && self.keeps_validations())
             .then(|| KvChange::Delete(Purpose::Validation.kv_key(token)))
     }
 
@@ -97,6 +102,7 @@ impl<E: SignatureEngine> Gate<E> {
         now: Millis,
     ) {
         findings.stored = true;
+        findings.sought_at = Some(now);
         self.known.borrow_mut().renew(&lookup.token, |known| known.sought_at = Some(now));
         let Some(value) = value else {
             self.tally.stored_miss();
@@ -112,10 +118,9 @@ impl<E: SignatureEngine> Gate<E> {
                     let now = now.div_euclid(1_000);
                     let verdict =
                         self.verdict(*provider, token, response.claims(), checked_at, now);
-                    // Of the same second, what was heard here counts. From the future is what was
-                    // heard before the clock was set back.
-                    let replaces =
-                        |old: &Verdict| old.checked_at < checked_at || old.checked_at > now;
+                    let stored = verdict.clone();
+                    let skew = self.settings.clock_skew_seconds;
+                    let replaces = |old: &Verdict| old.yields_to(&stored, now, skew);
                     findings.last_word = Some(self.install(*provider, token, verdict, replaces));
                 }
             }
@@ -170,7 +175,8 @@ impl<E: SignatureEngine> Gate<E> {
         Facts::collect(&self.settings, provider, &claims, expiration, not_before)
     }
 
-    /// Remembers a verdict, if there is none or `replaces` says so of the one that is there.
+    /// Remembers a verdict, if there is none or `replaces` says so of the one that is there. Gives
+    /// back the one that counts.
     fn install(
         &self,
         provider: usize,
@@ -180,13 +186,14 @@ impl<E: SignatureEngine> Gate<E> {
     ) -> Rc<Verdict> {
         let verdict = Rc::new(verdict);
         let mut known = self.known.borrow_mut();
-        if known.peek(token).is_some() {
+        if let Some(here) = known.peek(token) {
+            if let Some(old) = here.verdict.as_ref().filter(|old| !replaces(old)) {
+                return Rc::clone(old);
+            }
             known.renew(token, |known| {
-                if known.verdict.as_deref().is_none_or(&replaces) {
-                    known.verdict = Some(Rc::clone(&verdict));
-                    // It may speak of claims that have changed.
-                    known.assertion = None;
-                }
+                known.verdict = Some(Rc::clone(&verdict));
+                // It may speak of claims that have changed.
+                known.assertion = None;
             });
         } else if examine(&self.settings, token).is_err() {
             // One that only the issuer can read is known by its verdict alone.

@@ -83,7 +83,7 @@ impl<E: SignatureEngine> Gate<E> {
             }
             None => self.learn(token, now, findings)?,
         };
-        let known = Known { verdict: last_word(known.verdict, findings), ..known };
+        let known = Known { verdict: self.last_word(known.verdict, findings, now), ..known };
         if let Some(facts) = &known.signed {
             self.check_time(facts, now)?;
         }
@@ -116,7 +116,7 @@ impl<E: SignatureEngine> Gate<E> {
     fn learn(&self, token: &str, now: Millis, findings: &mut Findings) -> Result<Known, Stop> {
         let candidate = match examine(&self.settings, token) {
             Ok(candidate) => candidate,
-            Err(unverified) => return self.opaque(token, unverified, findings),
+            Err(unverified) => return self.opaque(token, unverified, findings, now),
         };
         let provider = candidate.provider;
         self.authenticate(token, &candidate, now, findings)?;
@@ -125,7 +125,7 @@ impl<E: SignatureEngine> Gate<E> {
         let known = Known {
             signed: Some(Rc::new(verified.facts)),
             // What the auth service said does not depend on how the signature was checked.
-            ..self.heard_before(token, provider, findings)
+            ..self.heard_before(token, provider, findings, now)
         };
         self.known.borrow_mut().insert(token, known.clone());
         self.keep_signature(token, &known, now, findings);
@@ -154,6 +154,7 @@ impl<E: SignatureEngine> Gate<E> {
         token: &str,
         unverified: Unverified,
         findings: &Findings,
+        now: Millis,
     ) -> Result<Known, Stop> {
         let is_like_a_jwt = token.starts_with("eyJ") && token.matches('.').count() == 2;
         let asked = self.settings.providers.iter().position(|provider| {
@@ -164,22 +165,46 @@ impl<E: SignatureEngine> Gate<E> {
         });
         match asked {
             Some(provider) if unverified.reason == Reason::MalformedToken && !is_like_a_jwt => {
-                Ok(self.heard_before(token, provider, findings))
+                Ok(self.heard_before(token, provider, findings, now))
             }
             _ => Err(denial(unverified).into()),
         }
     }
 
+    /// The last word about a token: what was heard here, or what KV has.
+    fn last_word(
+        &self,
+        here: Option<Rc<Verdict>>,
+        findings: &Findings,
+        now: Millis,
+    ) -> Option<Rc<Verdict>> {
+        let skew = self.settings.clock_skew_seconds;
+        match (here, findings.last_word.as_ref()) {
+            (Some(here), Some(stored)) if here.yields_to(stored, now.div_euclid(1_000), skew) => {
+                Some(Rc::clone(stored))
+            }
+            (None, stored) => stored.map(Rc::clone),
+            (here, _) => here,
+        }
+    }
+
     /// What is known about a token that was not verified yet: what its auth service said last.
-    fn heard_before(&self, token: &str, provider: usize, findings: &Findings) -> Known {
+    fn heard_before(
+        &self,
+        token: &str,
+        provider: usize,
+        findings: &Findings,
+        now: Millis,
+    ) -> Known {
         let known = self.known.borrow();
         let before = known.peek(token);
+        let verdict = before.and_then(|known| known.verdict.clone());
         Known {
             provider,
             key_set: self.key_set(provider),
             signed: None,
-            verdict: last_word(before.and_then(|known| known.verdict.clone()), findings),
-            sought_at: before.and_then(|known| known.sought_at),
+            verdict: self.last_word(verdict, findings, now),
+            sought_at: findings.sought_at.or(before.and_then(|known| known.sought_at)),
             assertion: None,
         }
     }
@@ -236,7 +261,11 @@ impl<E: SignatureEngine> Gate<E> {
             _ => return Err(denial(unverified).into()),
         };
         match step {
-            Step::Fetch if !findings.keys && findings.keys_since.is_none() => {
+            // Whoever has waited for a fetch that failed does not make another.
+            Step::Fetch
+                if !findings.keys && (findings.keys_since.is_none() || !ring.has_failed(now)) =>
+            {
+                self.due.set(None);
                 Err(ask(Question::Keys(provider), findings))
             }
             Step::Wait if !findings.keys && ring.may_wait(findings, now) => {
@@ -314,38 +343,51 @@ impl<E: SignatureEngine> Gate<E> {
         findings: &mut Findings,
     ) -> Result<Option<Millis>, Stop> {
         let provider = known.provider;
+        let hash = self.known.borrow().hash(token);
         if findings.heard.is_none()
-            && let Some((silence, at)) = client.last_silence()
-            && findings.waits_since.is_some_and(|since| at >= since)
+            && let Some(since) = findings.waits_since
+            && let Some(silence) = client.silence_about(hash, since)
         {
             // The request that this one waited for got no answer.
             findings.heard = Some(Heard::Silence(silence));
         }
-        if let Some(heard) = &findings.heard {
-            let is_refused = matches!(heard, Heard::Silence(Silence::RefusesUs));
-            if !is_refused && !client.refuses_us() {
-                return Ok(None);
+        match &findings.heard {
+            Some(Heard::Silence(Silence::RefusesUs)) => {
+                let denial = Denial::new(Reason::AuthServiceRefusesUs);
+                return Err(Denial { provider: Some(provider), ..denial }.into());
             }
-            let denial = Denial::new(Reason::AuthServiceRefusesUs);
-            return Err(Denial { provider: Some(provider), ..denial }.into());
+            Some(_) => return Ok(None),
+            None => {}
         }
         let since = *findings.needs_since.get_or_insert(now);
         let waited = u32::try_from(now.saturating_sub(since)).unwrap_or(0);
         let patience_ms = is_optional.then(|| service.degrade_after_ms.saturating_sub(waited));
-        match client.admit(self.known.borrow().hash(token), now) {
+        match client.admit(hash, now) {
             Admission::Ask(ticket) => {
                 let token = token.to_owned();
                 let verified_by = findings.verified_by.take();
-                let inquiry = Inquiry { provider, token, ticket, verified_by, patience_ms };
+                let inquiry = Inquiry {
+                    provider,
+                    token,
+                    ticket,
+                    verified_by,
+                    patience_ms,
+                    asked_at: now.div_euclid(1_000),
+                    may_be_stored: findings.last_word.is_some()
+                        || findings.effort == Effort::Insisting,
+                };
                 Err(ask(Question::Verdict(inquiry), findings))
             }
-            Admission::UnderWay => match patience_ms.unwrap_or(MOMENT_MS).min(MOMENT_MS) {
-                0 => Ok(None),
-                moment_ms => {
-                    findings.waits_since.get_or_insert(now);
-                    Err(ask(Question::Moment(moment_ms), findings))
+            Admission::UnderWay => {
+                let since = *findings.waits_since.get_or_insert(now);
+                // As long as a call can take, and then one of them was lost.
+                let is_too_long = now.saturating_sub(since) >= client.lease_ms();
+                match patience_ms.unwrap_or(MOMENT_MS).min(MOMENT_MS) {
+                    0 => Ok(None),
+                    _ if is_too_long => Ok(None),
+                    moment_ms => Err(ask(Question::Moment(moment_ms), findings)),
                 }
-            },
+            }
             Admission::Refused(until) => Ok(Some(until)),
         }
     }
@@ -415,18 +457,6 @@ pub(super) fn counts(verdict: &Verdict, service: &Introspection, now: Millis) ->
     };
     // One from the future was made before the clock was set back; nobody knows how old it is.
     (0..most).contains(&age)
-}
-
-/// The newer of two words about a token.
-fn last_word(here: Option<Rc<Verdict>>, findings: &Findings) -> Option<Rc<Verdict>> {
-    let stored = findings.last_word.as_ref();
-    match (here, stored) {
-        (Some(here), Some(stored)) if here.checked_at < stored.checked_at => {
-            Some(Rc::clone(stored))
-        }
-        (None, stored) => stored.map(Rc::clone),
-        (here, _) => here,
-    }
 }
 
 fn lookup(token: &str, provider: usize) -> Lookup {

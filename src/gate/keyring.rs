@@ -103,13 +103,18 @@ impl<K> KeyRing<K> {
     pub(super) fn is_in_doubt(&self, now: Millis) -> bool {
         self.published.as_ref().is_some_and(|clock| {
             let clock = clock.borrow();
-            clock.failed() || matches!(clock.age(now), Age::Absent | Age::Expired)
+            clock.failed(now) || matches!(clock.age(now), Age::Absent | Age::Expired)
         })
     }
 
     /// Whether there is no published set that counts, although there should be.
     pub(super) fn is_missing(&self, now: Millis) -> bool {
         matches!(self.age(now), Some(Age::Absent | Age::Expired))
+    }
+
+    /// Whether the last attempt to fetch the set brought nothing.
+    pub(super) fn has_failed(&self, now: Millis) -> bool {
+        self.published.as_ref().is_some_and(|clock| clock.borrow().failed(now))
     }
 
     /// Whether a request may go on waiting for another one that fetches the set.

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use crate::core::breaker::Ticket;
 use crate::core::cache::Verdict;
-use crate::core::claims::Millis;
+use crate::core::claims::{Millis, NumericDate};
 use crate::core::introspection::Silence;
 use crate::core::sealed::Purpose;
 
@@ -53,6 +53,10 @@ pub struct Inquiry {
     /// Fingerprint of the key that verified the token for this request, if one did.
     pub(super) verified_by: Option<String>,
     pub(super) patience_ms: Option<u32>,
+    /// When it was asked.
+    pub(super) asked_at: NumericDate,
+    /// KV may say something about the token.
+    pub(super) may_be_stored: bool,
 }
 
 impl Inquiry {
@@ -128,6 +132,8 @@ pub struct Findings {
     pub(super) keys_since: Option<Millis>,
     /// It has looked into KV.
     pub(super) stored: bool,
+    /// When it did.
+    pub(super) sought_at: Option<Millis>,
     /// What the auth service said to another isolate, as KV says.
     pub(super) last_word: Option<Rc<Verdict>>,
     pub(super) heard: Option<Heard>,

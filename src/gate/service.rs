@@ -1,6 +1,6 @@
 //! One auth service: whether it may be asked, and how we show who we are.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
@@ -16,7 +16,7 @@ use crate::core::verify::SignatureEngine;
 
 /// How many tokens are remembered as being asked about. Beyond that, a token may be asked about
 /// twice at the same time, which is only more work.
-const MOST_UNDER_WAY: usize = 1_024;
+const MOST_CALLS: usize = 1_024;
 
 /// For how long after its time limit a call counts as under way, in milliseconds: the request that
 /// makes it can end before the answer is there.
@@ -29,11 +29,27 @@ pub(super) const MOST_SECRET_BYTES: usize = 4_096;
 pub(super) struct AuthService<K> {
     client: Client<K>,
     breaker: RefCell<Breaker>,
-    /// Hashes of the tokens that are being asked about, and until when that may take.
-    under_way: RefCell<BTreeMap<u64, Millis>>,
+    /// The last call about a token, by the token's hash, as long as somebody may wait for it.
+    calls: RefCell<BTreeMap<u64, Call>>,
     lease_ms: u32,
-    /// Why the last call brought no answer, and when; nothing if it did.
-    last_silence: Cell<Option<(Silence, Millis)>>,
+}
+
+/// A call about one token.
+enum Call {
+    /// It began then.
+    UnderWay(Millis),
+    /// It brought no answer.
+    Silent(Silence, Millis),
+}
+
+impl Call {
+    /// Whether somebody may still wait for it, or for what came of it.
+    const fn counts(&self, now: Millis, lease_ms: Millis) -> bool {
+        let (Self::UnderWay(at) | Self::Silent(_, at)) = self;
+        // One from the future began before the clock was set back.
+        let age = now.saturating_sub(*at);
+        0 <= age && age < lease_ms
+    }
 }
 
 /// How we show who we are.
@@ -61,9 +77,8 @@ impl<K> AuthService<K> {
         Self {
             client,
             breaker: RefCell::new(Breaker::new(policy)),
-            under_way: RefCell::default(),
+            calls: RefCell::default(),
             lease_ms,
-            last_silence: Cell::new(None),
         }
     }
 
@@ -72,37 +87,39 @@ impl<K> AuthService<K> {
         matches!(self.breaker.borrow().state(now), State::Closed)
     }
 
-    /// Why the last call brought no answer, and when; nothing if it did.
-    pub(super) const fn last_silence(&self) -> Option<(Silence, Millis)> {
-        self.last_silence.get()
+    /// Why the last call about a token brought no answer, if it ended after `since`.
+    pub(super) fn silence_about(&self, token: u64, since: Millis) -> Option<Silence> {
+        match self.calls.borrow().get(&token)? {
+            Call::Silent(silence, at) => (*at >= since).then_some(*silence),
+            Call::UnderWay(_) => None,
+        }
     }
 
-    /// Whether the last call was refused because of us.
-    pub(super) const fn refuses_us(&self) -> bool {
-        matches!(self.last_silence.get(), Some((Silence::RefusesUs, _)))
+    /// For how long a call can be under way, in milliseconds.
+    pub(super) fn lease_ms(&self) -> Millis {
+        self.lease_ms.into()
     }
 
     /// Asks for a call about the token with this hash.
     pub(super) fn admit(&self, token: u64, now: Millis) -> Admission {
-        let mut under_way = self.under_way.borrow_mut();
+        let mut calls = self.calls.borrow_mut();
         let mut breaker = self.breaker.borrow_mut();
-        let is_waited_for = |until: &Millis| {
-            let left = until.saturating_sub(now);
-            // More than a whole lease is left only if the clock was set back.
-            left > 0 && left <= Millis::from(self.lease_ms)
-        };
+        let lease_ms = self.lease_ms();
         // A call from before the breaker opened will hardly bring an answer.
         let is_closed = matches!(breaker.state(now), State::Closed);
-        if is_closed && under_way.get(&token).is_some_and(is_waited_for) {
+        if is_closed
+            && let Some(call @ Call::UnderWay(_)) = calls.get(&token)
+            && call.counts(now, lease_ms)
+        {
             return Admission::UnderWay;
         }
         match breaker.admit(now) {
             Ok(ticket) => {
-                if under_way.len() >= MOST_UNDER_WAY {
-                    under_way.retain(|_, until| is_waited_for(until));
+                if calls.len() >= MOST_CALLS {
+                    calls.retain(|_, call| call.counts(now, lease_ms));
                 }
-                if under_way.len() < MOST_UNDER_WAY {
-                    under_way.insert(token, now.saturating_add(self.lease_ms.into()));
+                if calls.len() < MOST_CALLS {
+                    calls.insert(token, Call::UnderWay(now));
                 }
                 Admission::Ask(ticket)
             }
@@ -119,8 +136,13 @@ impl<K> AuthService<K> {
         now: Millis,
         random: u32,
     ) -> Option<&'static str> {
-        self.under_way.borrow_mut().remove(&token);
-        self.last_silence.set(silence.map(|silence| (silence, now)));
+        let mut calls = self.calls.borrow_mut();
+        match silence {
+            Some(silence) if calls.contains_key(&token) => {
+                calls.insert(token, Call::Silent(silence, now));
+            }
+            Some(_) | None => drop(calls.remove(&token)),
+        }
         let mut breaker = self.breaker.borrow_mut();
         let before = breaker.state(now).name();
         match silence {

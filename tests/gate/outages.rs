@@ -6,7 +6,7 @@ use edgeward::core::denial::Reason;
 use edgeward::core::introspection::Silence;
 use edgeward::core::mode::Mode;
 use edgeward::core::request::RequestHead;
-use edgeward::gate::{Decision, Findings, Gate, Question, Warming};
+use edgeward::gate::{Decision, Findings, Gate, KvChange, Question, Warming};
 use serde_json::{Value, json};
 
 use crate::fixture::{NOW, Setup, claims_with, with_token};
@@ -362,4 +362,90 @@ fn an_answer_that_could_not_be_read_again_is_not_stored() {
     let mut world = World::new(json!({ "exp": "1900000000" }));
     assert_eq!(mode(&world.present(&gate("deny", false), &token("a"))), Mode::Normal);
     assert_eq!(world.kv.len(), 0);
+}
+
+#[test]
+fn what_others_hear_about_other_tokens_is_nothing_to_wait_for() {
+    let gate = asking(&RSA, &json!({}), false).gate_with(false);
+    let mut world = World::new(json!({}));
+    let packed = with_token(&token("slow"));
+    let head = RequestHead::unpack(&packed);
+    let (mut first, mut second) = (Findings::default(), Findings::default());
+    let asked = gate.decide(&head, world.now, &mut first);
+    let Ok(Decision::Ask(Question::Verdict(inquiry))) = asked else { panic!("{asked:?}") };
+    for state in [State::Down, State::Up] {
+        world.service.state = state;
+        world.now += 20;
+        world.present(&gate, &token(&format!("{state:?}")));
+        let waits = gate.decide(&head, world.now, &mut second);
+        assert!(matches!(waits, Ok(Decision::Ask(Question::Moment(_)))), "{waits:?}");
+    }
+    first.learn(gate.hear_verdict(inquiry, Ok((200, br#"{"active":true}"#.to_vec())), world.now));
+    for findings in [&mut first, &mut second] {
+        assert!(gate.decide(&head, world.now, findings).is_ok());
+    }
+}
+
+#[test]
+fn nobody_waits_for_a_call_that_was_lost() {
+    let gate = asking(&RSA, &json!({}), false).gate_with(false);
+    let packed = with_token(&token("a"));
+    let head = RequestHead::unpack(&packed);
+    let asked = gate.decide(&head, NOW * 1_000, &mut Findings::default());
+    assert!(matches!(asked, Ok(Decision::Ask(Question::Verdict(_)))), "{asked:?}");
+    let mut findings = Findings::default();
+    let mut now = NOW * 1_000;
+    while let Ok(Decision::Ask(Question::Moment(_))) = gate.decide(&head, now, &mut findings) {
+        now += 20;
+        // The time limit, and a second more.
+        assert!(now <= (NOW + 2) * 1_000 + 20, "it goes on waiting");
+    }
+}
+
+#[test]
+fn prewarming_that_hears_of_a_withdrawal_takes_it_out_of_kv() {
+    let mut world = World::new(json!({}));
+    world.present(&gate("stale", true), &token("a"));
+    assert_eq!(world.kv.len(), 1);
+    let gate = gate("stale", true);
+    let mut findings = Findings::insisting();
+    let Warming::Ask(Question::Verdict(inquiry)) = gate.warm(&token("a"), &mut findings, world.now)
+    else {
+        panic!("nobody is asked")
+    };
+    let told = gate.hear_verdict(inquiry, Ok((200, br#"{"active":false}"#.to_vec())), world.now);
+    assert!(matches!(told.change, Some(KvChange::Delete(_))), "{:?}", told.change);
+}
+
+#[test]
+fn an_answer_that_took_long_does_not_undo_a_withdrawal() {
+    let gate = asking(&RSA, &json!({}), false).gate();
+    let mut world = World::new(json!({}));
+    let mut findings = Findings::insisting();
+    let Warming::Ask(Question::Verdict(slow)) = gate.warm(&token("a"), &mut findings, world.now)
+    else {
+        panic!("nobody is asked")
+    };
+    world.now += 5_000;
+    world.service.withdrawn.insert(token("a"));
+    assert_eq!(world.present(&gate, &token("a")), Outcome::Denied(Reason::Inactive));
+    let told = gate.hear_verdict(slow, Ok((200, br#"{"active":true}"#.to_vec())), world.now);
+    assert_eq!(told.change, None);
+    assert_eq!(world.present(&gate, &token("a")), Outcome::Denied(Reason::Inactive));
+}
+
+#[test]
+fn a_clock_that_is_set_back_undoes_no_withdrawal() {
+    let mut world = World::new(json!({}));
+    let first = gate("deny", false);
+    world.present(&first, &token("a"));
+    let stored = world.kv.clone();
+    let second = gate("deny", false);
+    world.service.withdrawn.insert(token("a"));
+    world.now += 601_000;
+    assert_eq!(world.present(&second, &token("a")), Outcome::Denied(Reason::Inactive));
+    // Somebody puts the entry back, and the clock is set back to when it counted.
+    world.kv = stored;
+    world.now -= 590_000;
+    assert_eq!(world.present(&second, &token("a")), Outcome::Denied(Reason::Inactive));
 }

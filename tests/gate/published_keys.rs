@@ -164,3 +164,17 @@ fn opaque_tokens_do_not_depend_on_keys() {
     let outcome = world.present(&gate, "opaque");
     assert!(matches!(outcome, Outcome::Permitted { .. }), "{outcome:?}");
 }
+
+#[test]
+fn a_fetch_that_was_lost_says_nothing_about_a_key() {
+    let gate = fetching();
+    hear(&gate, &[OTHER.jwk("k2")], THEN);
+    let later = THEN + 40_000;
+    assert_eq!(first_step(&gate, &token("a"), later), Step::Fetch);
+    // Its client leaves, and so does the fetch.
+    gate.begin_keys(0, later);
+    assert_eq!(first_step(&gate, &token("a"), later + 1), Step::Moment);
+    let unavailable = Step::Deny(Reason::KeysUnavailable);
+    assert_eq!(first_step(&gate, &token("a"), later + 3_000), unavailable);
+    assert_eq!(first_step(&gate, &token("a"), later + 30_000), Step::Fetch);
+}
