@@ -7,6 +7,7 @@
 
 mod admin;
 mod boot;
+mod confirm;
 mod hear;
 mod identity;
 mod keyring;

@@ -3,35 +3,25 @@
 use std::rc::Rc;
 
 use super::keyring::KeyRing;
-use super::question::{Effort, Findings, Heard, Inquiry, Lookup, Question};
-use super::service::{Admission, AuthService};
-use super::{Degrading, Gate, Stop};
+use super::question::{Effort, Findings, Lookup, Question};
+use super::{Gate, Stop};
 use crate::core::assertion::Assertion;
 use crate::core::cache::{Known, Verdict};
 use crate::core::claims::{Millis, NumericDate};
-use crate::core::config::{Introspection, OnOutage, OpaqueTokens, ValidationCache};
+use crate::core::config::{OnOutage, OpaqueTokens, ValidationCache};
 use crate::core::denial::{Denial, Reason};
 use crate::core::facts::Facts;
-use crate::core::introspection::Silence;
 use crate::core::mode::Mode;
 use crate::core::remote_keys::Step;
 use crate::core::sealed::Purpose;
 use crate::core::verify::{Candidate, SignatureEngine, Unverified, check_validity, examine};
 
-/// For how long "not active" counts, in seconds: long enough that a client which insists costs
-/// little, short enough that a mistake of the auth service is soon over.
-const INACTIVE_SECONDS: i64 = 10;
-
 /// How long a request waits until it looks again at what another one is finding out, in
 /// milliseconds.
-const MOMENT_MS: u32 = 20;
-
-/// For how long nobody looks into KV again for a token while its auth service is not asked, in
-/// milliseconds.
-const SOUGHT_MS: Millis = 60_000;
+pub(super) const MOMENT_MS: u32 = 20;
 
 /// For how long a refusal asks to wait where nobody knows better, in seconds.
-const RETRY_SECONDS: u32 = 2;
+pub(super) const RETRY_SECONDS: u32 = 2;
 
 /// What is known about a token, and on what that rests.
 pub(super) struct Assured {
@@ -277,163 +267,7 @@ impl<E: SignatureEngine> Gate<E> {
         }
     }
 
-    /// Goes by what the auth service says, or said, or by less where that is allowed.
-    fn confirm(
-        &self,
-        token: &str,
-        known: &Known,
-        service: &Introspection,
-        lenience: OnOutage,
-        now: Millis,
-        findings: &mut Findings,
-    ) -> Result<(Basis, Mode), Stop> {
-        let provider = known.provider;
-        let about = |reason| Denial { provider: Some(provider), ..Denial::new(reason) };
-        if let Some(Heard::Verdict(verdict)) = &findings.heard {
-            return self.go_by(verdict, Mode::Normal, provider, now);
-        }
-        let Some(client) = self.services.get(provider).and_then(Option::as_ref) else {
-            return Err(about(Reason::AuthServiceSilent).into());
-        };
-        findings.needs_since.get_or_insert(now);
-        let waits_since = findings.waits_since;
-        let is_new = |verdict: &Verdict| {
-            // Another request has asked while this one waited for it.
-            let is_shared =
-                waits_since.is_some_and(|since| verdict.checked_at >= since.div_euclid(1_000));
-            is_shared || counts(verdict, service, now)
-        };
-        if let Some(verdict) = known.verdict.as_ref().filter(|verdict| is_new(verdict))
-            && findings.effort == Effort::Usual
-        {
-            return self.go_by(verdict, Mode::Normal, provider, now);
-        }
-        let fallback = self.fallback(known, service, lenience, now);
-        if self.keeps_validations() && !findings.stored {
-            // Where nobody can be asked, KV costs no time that it has cost before.
-            let is_known = matches!(fallback, Some((Basis::Verdict(_), _)));
-            let was_sought =
-                known.sought_at.is_some_and(|at| (0..SOUGHT_MS).contains(&now.saturating_sub(at)));
-            if client.is_asked(now) || !(is_known || was_sought && fallback.is_some()) {
-                return Err(ask(Question::Stored(lookup(token, provider)), findings));
-            }
-        }
-        let until =
-            self.go_without(token, known, (client, service), fallback.is_some(), now, findings)?;
-        match fallback {
-            Some((Basis::Verdict(verdict), mode)) => self.go_by(&verdict, mode, provider, now),
-            Some(fallback @ (Basis::Signed(_), _)) => Ok(fallback),
-            None => {
-                let retry_after = until.map_or(RETRY_SECONDS, |until| seconds_until(until, now));
-                let retry_after = Some(retry_after);
-                Err(Denial { retry_after, ..about(Reason::AuthServiceSilent) }.into())
-            }
-        }
-    }
-
-    /// Asks the auth service, or waits for a request that does. Passes on if there was no answer, or
-    /// none in time: then it says from when on the service may be asked again, where that is known.
-    fn go_without(
-        &self,
-        token: &str,
-        known: &Known,
-        (client, service): (&AuthService<E::SigningKey>, &Introspection),
-        is_optional: bool,
-        now: Millis,
-        findings: &mut Findings,
-    ) -> Result<Option<Millis>, Stop> {
-        let provider = known.provider;
-        let hash = self.known.borrow().hash(token);
-        if findings.heard.is_none()
-            && let Some(since) = findings.waits_since
-            && let Some(silence) = client.silence_about(hash, since)
-        {
-            // The request that this one waited for got no answer.
-            findings.heard = Some(Heard::Silence(silence));
-        }
-        match &findings.heard {
-            Some(Heard::Silence(Silence::RefusesUs)) => {
-                let denial = Denial::new(Reason::AuthServiceRefusesUs);
-                return Err(Denial { provider: Some(provider), ..denial }.into());
-            }
-            Some(_) => return Ok(None),
-            None => {}
-        }
-        let since = *findings.needs_since.get_or_insert(now);
-        let waited = u32::try_from(now.saturating_sub(since)).unwrap_or(0);
-        let patience_ms = is_optional.then(|| service.degrade_after_ms.saturating_sub(waited));
-        match client.admit(hash, now) {
-            Admission::Ask(ticket) => {
-                let token = token.to_owned();
-                let verified_by = findings.verified_by.take();
-                let inquiry = Inquiry {
-                    provider,
-                    token,
-                    ticket,
-                    verified_by,
-                    patience_ms,
-                    asked_at: now.div_euclid(1_000),
-                    may_be_stored: findings.last_word.is_some()
-                        || findings.effort == Effort::Insisting,
-                };
-                Err(ask(Question::Verdict(inquiry), findings))
-            }
-            Admission::UnderWay => {
-                let since = *findings.waits_since.get_or_insert(now);
-                // As long as a call can take, and then one of them was lost.
-                let is_too_long = now.saturating_sub(since) >= client.lease_ms();
-                match patience_ms.unwrap_or(MOMENT_MS).min(MOMENT_MS) {
-                    0 => Ok(None),
-                    _ if is_too_long => Ok(None),
-                    moment_ms => Err(ask(Question::Moment(moment_ms), findings)),
-                }
-            }
-            Admission::Refused(until) => Ok(Some(until)),
-        }
-    }
-
-    /// What a request can pass by while the auth service is silent, if anything. A last word against
-    /// the token is a word, too.
-    fn fallback(
-        &self,
-        known: &Known,
-        service: &Introspection,
-        lenience: OnOutage,
-        now: Millis,
-    ) -> Option<(Basis, Mode)> {
-        if self.degrading == Degrading::Never || lenience == OnOutage::Deny {
-            return None;
-        }
-        let skew = self.settings.clock_skew_seconds;
-        let is_last_word = |verdict: &Verdict| {
-            let age = now.div_euclid(1_000).saturating_sub(verdict.checked_at);
-            // A word against the token counts until there is another.
-            verdict.outcome.is_err() || (-skew..=service.max_stale_seconds).contains(&age)
-        };
-        let last = known.verdict.as_ref().filter(|verdict| is_last_word(verdict));
-        match (last, &known.signed) {
-            (Some(verdict), _) => Some((Basis::Verdict(Rc::clone(verdict)), Mode::Stale)),
-            (None, Some(facts)) if lenience == OnOutage::Signature => {
-                Some((Basis::Signed(Rc::clone(facts)), Mode::Signature))
-            }
-            (None, _) => None,
-        }
-    }
-
-    fn go_by(
-        &self,
-        verdict: &Rc<Verdict>,
-        mode: Mode,
-        provider: usize,
-        now: Millis,
-    ) -> Result<(Basis, Mode), Stop> {
-        let about = |reason| Denial { provider: Some(provider), ..Denial::new(reason) };
-        let facts = verdict.outcome.as_ref().map_err(|reason| about(*reason))?;
-        self.check_time(facts, now)?;
-        Ok((Basis::Verdict(Rc::clone(verdict)), mode))
-    }
-
-    fn check_time(&self, facts: &Facts, now: Millis) -> Result<(), Denial> {
+    pub(super) fn check_time(&self, facts: &Facts, now: Millis) -> Result<(), Denial> {
         let Facts { expiration, not_before, provider, .. } = *facts;
         let now = now.div_euclid(1_000);
         // A token that is over stays known, so that a client which goes on sending it does not have
@@ -448,18 +282,7 @@ impl<E: SignatureEngine> Gate<E> {
     }
 }
 
-/// Whether a verdict still counts as an answer.
-pub(super) fn counts(verdict: &Verdict, service: &Introspection, now: Millis) -> bool {
-    let age = now.div_euclid(1_000).saturating_sub(verdict.checked_at);
-    let most = match verdict.outcome {
-        Ok(_) => service.cache_seconds,
-        Err(_) => INACTIVE_SECONDS.min(service.cache_seconds),
-    };
-    // One from the future was made before the clock was set back; nobody knows how old it is.
-    (0..most).contains(&age)
-}
-
-fn lookup(token: &str, provider: usize) -> Lookup {
+pub(super) fn lookup(token: &str, provider: usize) -> Lookup {
     Lookup { provider, token: token.to_owned(), kv_key: Purpose::Validation.kv_key(token) }
 }
 
@@ -467,12 +290,12 @@ fn denial(unverified: Unverified) -> Denial {
     Denial { provider: unverified.provider, ..Denial::new(unverified.reason) }
 }
 
-fn ask(question: Question, findings: &mut Findings) -> Stop {
+pub(super) fn ask(question: Question, findings: &mut Findings) -> Stop {
     findings.asked = true;
     Stop::Asking(question)
 }
 
-fn seconds_until(until: Millis, now: Millis) -> u32 {
+pub(super) fn seconds_until(until: Millis, now: Millis) -> u32 {
     const MOST: NumericDate = 300;
     let seconds = until.saturating_sub(now).saturating_add(999).div_euclid(1_000);
     u32::try_from(seconds.clamp(1, MOST)).unwrap_or(RETRY_SECONDS)
