@@ -7,6 +7,8 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
+use super::claims::Millis;
+
 /// What the client is told. The names are part of the interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Code {
@@ -394,11 +396,31 @@ impl Code {
     }
 }
 
+/// For how long a refusal asks to wait where nobody knows better, in seconds.
+const RETRY_SECONDS: u32 = 2;
+
 impl Denial {
     /// A refusal before any provider or rule is known.
     #[must_use]
     pub const fn new(reason: Reason) -> Self {
         Self { reason, scope: String::new(), provider: None, rule: None, retry_after: None }
+    }
+
+    /// A refusal of a token of the provider at this position.
+    #[must_use]
+    pub fn of(provider: usize, reason: Reason) -> Self {
+        Self { provider: Some(provider), ..Self::new(reason) }
+    }
+
+    /// A refusal that asks to come back: `until` is when that may help, if anybody knows.
+    #[must_use]
+    pub fn later(provider: usize, reason: Reason, until: Option<Millis>, now: Millis) -> Self {
+        const MOST_SECONDS: Millis = 300;
+        let seconds = until.and_then(|until| {
+            let seconds = until.saturating_sub(now).saturating_add(999).div_euclid(1_000);
+            u32::try_from(seconds.clamp(1, MOST_SECONDS)).ok()
+        });
+        Self { retry_after: Some(seconds.unwrap_or(RETRY_SECONDS)), ..Self::of(provider, reason) }
     }
 
     /// The response: problem details (RFC 9457) with a challenge where one helps.

@@ -33,11 +33,11 @@ pub enum Silence {
     TimedOut,
     /// There was no connection, or it broke off.
     Unreachable,
-    /// It said that it cannot answer: 5xx, 408 or 429.
+    /// Its status says that it cannot answer.
     Failed,
     /// What it said is no answer.
     Malformed,
-    /// It refuses us: our credentials or our URL are wrong.
+    /// It refuses us: our credentials are wrong, or it does not know this kind of token.
     RefusesUs,
 }
 

@@ -5,7 +5,7 @@
 
 use std::rc::Rc;
 
-use super::identity::{Basis, MOMENT_MS, RETRY_SECONDS, ask, lookup, seconds_until};
+use super::identity::{Basis, MOMENT_MS, ask, lookup};
 use super::question::{Effort, Findings, Heard, Inquiry, Question};
 use super::service::{Admission, AuthService};
 use super::{Degrading, Gate, Stop};
@@ -37,14 +37,13 @@ impl<E: SignatureEngine> Gate<E> {
         findings: &mut Findings,
     ) -> Result<(Basis, Mode), Stop> {
         let provider = known.provider;
-        let about = |reason| Denial { provider: Some(provider), ..Denial::new(reason) };
         if let Some(Heard::Verdict(verdict)) = &findings.heard {
             return self.go_by(verdict, Mode::Normal, provider, now);
         }
         let Some(client) = self.services.get(provider).and_then(Option::as_ref) else {
-            return Err(about(Reason::AuthServiceSilent).into());
+            return Err(Denial::of(provider, Reason::AuthServiceSilent).into());
         };
-        findings.needs_since.get_or_insert(now);
+        let needs_since = *findings.needs_since.get_or_insert(now);
         let waits_since = findings.waits_since;
         let is_new = |verdict: &Verdict| {
             // Another request has asked while this one waited for it.
@@ -67,31 +66,29 @@ impl<E: SignatureEngine> Gate<E> {
                 return Err(ask(Question::Stored(lookup(token, provider)), findings));
             }
         }
-        let until =
-            self.go_without(token, known, (client, service), fallback.is_some(), now, findings)?;
+        let waited = u32::try_from(now.saturating_sub(needs_since)).unwrap_or(0);
+        let patience_ms =
+            fallback.as_ref().map(|_| service.degrade_after_ms.saturating_sub(waited));
+        let until = self.go_without(token, provider, client, patience_ms, now, findings)?;
         match fallback {
             Some((Basis::Verdict(verdict), mode)) => self.go_by(&verdict, mode, provider, now),
             Some(fallback @ (Basis::Signed(_), _)) => Ok(fallback),
-            None => {
-                let retry_after = until.map_or(RETRY_SECONDS, |until| seconds_until(until, now));
-                let retry_after = Some(retry_after);
-                Err(Denial { retry_after, ..about(Reason::AuthServiceSilent) }.into())
-            }
+            None => Err(Denial::later(provider, Reason::AuthServiceSilent, until, now).into()),
         }
     }
 
     /// Asks the auth service, or waits for a request that does. Passes on if there was no answer, or
     /// none in time: then it says from when on the service may be asked again, where that is known.
+    /// `patience_ms` is how long the request still waits, if it need not.
     fn go_without(
         &self,
         token: &str,
-        known: &Known,
-        (client, service): (&AuthService<E::SigningKey>, &Introspection),
-        is_optional: bool,
+        provider: usize,
+        client: &AuthService<E::SigningKey>,
+        patience_ms: Option<u32>,
         now: Millis,
         findings: &mut Findings,
     ) -> Result<Option<Millis>, Stop> {
-        let provider = known.provider;
         let hash = self.known.borrow().hash(token);
         if findings.heard.is_none()
             && let Some(since) = findings.waits_since
@@ -102,15 +99,11 @@ impl<E: SignatureEngine> Gate<E> {
         }
         match &findings.heard {
             Some(Heard::Silence(Silence::RefusesUs)) => {
-                let denial = Denial::new(Reason::AuthServiceRefusesUs);
-                return Err(Denial { provider: Some(provider), ..denial }.into());
+                return Err(Denial::of(provider, Reason::AuthServiceRefusesUs).into());
             }
             Some(_) => return Ok(None),
             None => {}
         }
-        let since = *findings.needs_since.get_or_insert(now);
-        let waited = u32::try_from(now.saturating_sub(since)).unwrap_or(0);
-        let patience_ms = is_optional.then(|| service.degrade_after_ms.saturating_sub(waited));
         match client.admit(hash, now) {
             Admission::Ask(ticket) => {
                 let token = token.to_owned();
@@ -129,13 +122,13 @@ impl<E: SignatureEngine> Gate<E> {
             }
             Admission::UnderWay => {
                 let since = *findings.waits_since.get_or_insert(now);
+                let moment_ms = patience_ms.unwrap_or(MOMENT_MS).min(MOMENT_MS);
                 // As long as a call can take, and then one of them was lost.
                 let is_too_long = now.saturating_sub(since) >= client.lease_ms();
-                match patience_ms.unwrap_or(MOMENT_MS).min(MOMENT_MS) {
-                    0 => Ok(None),
-                    _ if is_too_long => Ok(None),
-                    moment_ms => Err(ask(Question::Moment(moment_ms), findings)),
+                if moment_ms == 0 || is_too_long {
+                    return Ok(None);
                 }
+                Err(ask(Question::Moment(moment_ms), findings))
             }
             Admission::Refused(until) => Ok(Some(until)),
         }
@@ -176,8 +169,7 @@ impl<E: SignatureEngine> Gate<E> {
         provider: usize,
         now: Millis,
     ) -> Result<(Basis, Mode), Stop> {
-        let about = |reason| Denial { provider: Some(provider), ..Denial::new(reason) };
-        let facts = verdict.outcome.as_ref().map_err(|reason| about(*reason))?;
+        let facts = verdict.outcome.as_ref().map_err(|reason| Denial::of(provider, *reason))?;
         self.check_time(facts, now)?;
         Ok((Basis::Verdict(Rc::clone(verdict)), mode))
     }

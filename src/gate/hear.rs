@@ -65,7 +65,8 @@ impl<E: SignatureEngine> Gate<E> {
                 let verdict = self.verdict(provider, &token, &claims, checked_at, checked_at);
                 let entry = self.verdict_entry(provider, &token, &verdict, &claims, verified_by);
                 // An answer that took long does not undo a withdrawal that was heard meanwhile.
-                let replaces = |old: &Verdict| old.outcome.is_ok() || old.checked_at < asked_at;
+                let replaces =
+                    |old: &Verdict, _: &Verdict| old.outcome.is_ok() || old.checked_at < asked_at;
                 let verdict = self.install(provider, &token, verdict, replaces);
                 let change = entry.filter(|_| verdict.outcome.is_ok());
                 (Heard::Verdict(verdict), change)
@@ -75,7 +76,7 @@ impl<E: SignatureEngine> Gate<E> {
                 let reason = if is_signed { Reason::Inactive } else { Reason::UnknownToken };
                 let verdict = Verdict { outcome: Err(reason), checked_at };
                 let change = self.withdrawal(&token, may_be_stored);
-                (Heard::Verdict(self.install(provider, &token, verdict, |_| true)), change)
+                (Heard::Verdict(self.install(provider, &token, verdict, |_, _| true)), change)
             }
             Err(silence) => (Heard::Silence(silence), None),
         };
@@ -118,9 +119,9 @@ impl<E: SignatureEngine> Gate<E> {
                     let now = now.div_euclid(1_000);
                     let verdict =
                         self.verdict(*provider, token, response.claims(), checked_at, now);
-                    let stored = verdict.clone();
                     let skew = self.settings.clock_skew_seconds;
-                    let replaces = |old: &Verdict| old.yields_to(&stored, now, skew);
+                    let replaces =
+                        |old: &Verdict, stored: &Verdict| old.yields_to(stored, now, skew);
                     findings.last_word = Some(self.install(*provider, token, verdict, replaces));
                 }
             }
@@ -175,19 +176,19 @@ impl<E: SignatureEngine> Gate<E> {
         Facts::collect(&self.settings, provider, &claims, expiration, not_before)
     }
 
-    /// Remembers a verdict, if there is none or `replaces` says so of the one that is there. Gives
-    /// back the one that counts.
+    /// Remembers a verdict, if there is none or `replaces` says so of the one that is there and of
+    /// this one. Gives back the one that counts.
     fn install(
         &self,
         provider: usize,
         token: &str,
         verdict: Verdict,
-        replaces: impl Fn(&Verdict) -> bool,
+        replaces: impl Fn(&Verdict, &Verdict) -> bool,
     ) -> Rc<Verdict> {
         let verdict = Rc::new(verdict);
         let mut known = self.known.borrow_mut();
         if let Some(here) = known.peek(token) {
-            if let Some(old) = here.verdict.as_ref().filter(|old| !replaces(old)) {
+            if let Some(old) = here.verdict.as_ref().filter(|old| !replaces(old, &verdict)) {
                 return Rc::clone(old);
             }
             known.renew(token, |known| {
@@ -300,9 +301,8 @@ impl<E: SignatureEngine> Gate<E> {
     #[must_use]
     pub fn stored_keys(&self, provider: usize, now: Millis) -> Option<String> {
         let keys = self.keys.get(provider)?;
-        let is_missing = matches!(keys.age(now)?, Age::Absent | Age::Expired);
         let issuer = &self.settings.providers.get(provider)?.issuer;
-        (is_missing && self.keeps_validations()).then(|| Purpose::KeySet.kv_key(issuer))
+        (keys.is_missing(now) && self.keeps_validations()).then(|| Purpose::KeySet.kv_key(issuer))
     }
 
     /// Takes the keys of a provider as they were found in KV. Whether they are fresh.

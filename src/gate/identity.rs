@@ -7,7 +7,7 @@ use super::question::{Effort, Findings, Lookup, Question};
 use super::{Gate, Stop};
 use crate::core::assertion::Assertion;
 use crate::core::cache::{Known, Verdict};
-use crate::core::claims::{Millis, NumericDate};
+use crate::core::claims::Millis;
 use crate::core::config::{OnOutage, OpaqueTokens, ValidationCache};
 use crate::core::denial::{Denial, Reason};
 use crate::core::facts::Facts;
@@ -19,9 +19,6 @@ use crate::core::verify::{Candidate, SignatureEngine, Unverified, check_validity
 /// How long a request waits until it looks again at what another one is finding out, in
 /// milliseconds.
 pub(super) const MOMENT_MS: u32 = 20;
-
-/// For how long a refusal asks to wait where nobody knows better, in seconds.
-pub(super) const RETRY_SECONDS: u32 = 2;
 
 /// What is known about a token, and on what that rests.
 pub(super) struct Assured {
@@ -69,11 +66,10 @@ impl<E: SignatureEngine> Gate<E> {
                 if !findings.asked {
                     self.tally.hit();
                 }
-                known
+                Known { verdict: self.last_word(known.verdict, findings, now), ..known }
             }
             None => self.learn(token, now, findings)?,
         };
-        let known = Known { verdict: self.last_word(known.verdict, findings, now), ..known };
         if let Some(facts) = &known.signed {
             self.check_time(facts, now)?;
         }
@@ -208,13 +204,8 @@ impl<E: SignatureEngine> Gate<E> {
         findings: &mut Findings,
     ) -> Result<(), Stop> {
         let provider = candidate.provider;
-        let unavailable = |until: Option<Millis>| {
-            let mut denial = Denial::new(Reason::KeysUnavailable);
-            denial.provider = Some(provider);
-            denial.retry_after =
-                Some(until.map_or(RETRY_SECONDS, |until| seconds_until(until, now)));
-            Stop::Denied(denial)
-        };
+        let unavailable =
+            |until| Stop::Denied(Denial::later(provider, Reason::KeysUnavailable, until, now));
         let Some(ring) = self.keys.get(provider) else {
             return Err(unavailable(None));
         };
@@ -223,7 +214,7 @@ impl<E: SignatureEngine> Gate<E> {
             self.due.set(Some(provider));
         }
         if self.settings.validation_cache == ValidationCache::Always
-            && self.sealing.is_some()
+            && self.keeps_validations()
             && !findings.stored
         {
             return Err(ask(Question::Stored(lookup(token, provider)), findings));
@@ -273,7 +264,7 @@ impl<E: SignatureEngine> Gate<E> {
         // A token that is over stays known, so that a client which goes on sending it does not have
         // its signature checked each time.
         check_validity(expiration, not_before, now, self.settings.clock_skew_seconds)
-            .map_err(|reason| Denial { provider: Some(provider), ..Denial::new(reason) })
+            .map_err(|reason| Denial::of(provider, reason))
     }
 
     /// Which set of keys of a provider counts now.
@@ -293,10 +284,4 @@ fn denial(unverified: Unverified) -> Denial {
 pub(super) fn ask(question: Question, findings: &mut Findings) -> Stop {
     findings.asked = true;
     Stop::Asking(question)
-}
-
-pub(super) fn seconds_until(until: Millis, now: Millis) -> u32 {
-    const MOST: NumericDate = 300;
-    let seconds = until.saturating_sub(now).saturating_add(999).div_euclid(1_000);
-    u32::try_from(seconds.clamp(1, MOST)).unwrap_or(RETRY_SECONDS)
 }

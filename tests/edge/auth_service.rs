@@ -1,7 +1,5 @@
 //! Tokens that the auth service is asked about (RFC 7662), also when it does not answer.
 
-use std::time::Duration;
-
 use super::harness::{
     issuer::{EDGE, EDGE_JWT, EDGE_JWT_KEYS, INTROSPECTION, Issuer, Resource},
     mint::{now, token, token_with},
@@ -178,11 +176,7 @@ async fn what_one_isolate_was_told_the_others_need_not_ask() {
     for _ in 0..3 {
         let gate = Gate::start(asking_issuer(&origin, &issuer).await.kv(&kv)).await;
         get("/").bearer(&token).send(&gate).await.must_pass();
-        let limit = tokio::time::Instant::now() + PATIENCE;
-        while kv.entries().is_empty() {
-            assert!(tokio::time::Instant::now() < limit, "nothing was stored");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        eventually("something is stored", async || !kv.entries().is_empty()).await;
     }
     assert_eq!(issuer.introspections(), 1);
     assert!(!format!("{:?}", kv.entries().keys()).contains(&token));

@@ -26,3 +26,12 @@ use std::time::Duration;
 /// How long a test waits for something that must happen before it calls it missing. It guards
 /// against hanging and asserts nothing about speed.
 pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits until something holds that is asked for again and again.
+pub async fn eventually(what: &str, mut fact: impl AsyncFnMut() -> bool) {
+    let limit = tokio::time::Instant::now() + PATIENCE;
+    while !fact().await {
+        assert!(tokio::time::Instant::now() < limit, "not in time: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

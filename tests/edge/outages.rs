@@ -27,11 +27,7 @@ async fn breaker(gate: &Gate) -> String {
 }
 
 async fn until_breaker(gate: &Gate, state: &str) {
-    let limit = tokio::time::Instant::now() + PATIENCE;
-    while breaker(gate).await != state {
-        assert!(tokio::time::Instant::now() < limit, "it is not {state}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    eventually(state, async || breaker(gate).await == state).await;
 }
 
 /// How the last permitted request was permitted.

@@ -94,11 +94,7 @@ async fn while_keys_cannot_be_had_it_is_nobodys_fault_but_ours() {
         gate.logged(&["keys_not_fetched", "main"]).await;
         // It recovers by itself.
         service.set(Mode::Pass).await;
-        let limit = tokio::time::Instant::now() + PATIENCE;
-        while get("/").bearer(&token()).send(&gate).await.status != 200 {
-            assert!(tokio::time::Instant::now() < limit, "{name}");
-            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-        }
+        eventually(&name, async || get("/").bearer(&token()).send(&gate).await.status == 200).await;
     }
 }
 
@@ -123,11 +119,7 @@ async fn what_one_isolate_has_fetched_the_others_find_in_kv() {
     for _ in 0..3 {
         let gate = Gate::start(fetching(&origin, &issuer).assertion(60).kv(&kv)).await;
         get("/").bearer(&token).send(&gate).await.must_pass();
-        let limit = tokio::time::Instant::now() + PATIENCE;
-        while kv.entries().is_empty() {
-            assert!(tokio::time::Instant::now() < limit, "nothing was stored");
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
+        eventually("something is stored", async || !kv.entries().is_empty()).await;
     }
     assert_eq!(issuer.jwks_requests(), 1);
     // Nobody else can publish keys there.
@@ -143,15 +135,8 @@ async fn what_one_isolate_has_fetched_the_others_find_in_kv() {
 
 /// Asks again until the answer has this status.
 async fn until(gate: &Gate, token: &str, status: u16) {
-    let limit = tokio::time::Instant::now() + PATIENCE;
-    loop {
-        let reply = get("/").bearer(token).send(gate).await;
-        if reply.status == status {
-            return;
-        }
-        assert!(tokio::time::Instant::now() < limit, "{status}: {}", reply.text());
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    }
+    let what = status.to_string();
+    eventually(&what, async || get("/").bearer(token).send(gate).await.status == status).await;
 }
 
 #[tokio::test]
@@ -185,11 +170,7 @@ async fn the_last_set_serves_while_there_is_none_for_as_long_as_the_operator_say
     let token = issuer.token(Resource::Jwt, "read").await;
     get("/").bearer(&token).send(&gate).await.must_pass();
     issuer.faults.set(Mode::status(500)).await;
-    let limit = tokio::time::Instant::now() + PATIENCE;
-    while published(&gate).await["state"] != "stale" {
-        assert!(tokio::time::Instant::now() < limit, "it does not age");
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-    }
+    eventually("it ages", async || published(&gate).await["state"] == "stale").await;
     // Nobody waits for it.
     let new = issuer.token(Resource::Jwt, "read").await;
     for token in [&token, &new] {

@@ -13,14 +13,6 @@ fn tokens<const N: usize>() -> [String; N] {
     std::array::from_fn(|number| token_with(json!({ "jti": format!("t-{number}") })))
 }
 
-async fn until(fact: impl Fn() -> bool) {
-    let limit = tokio::time::Instant::now() + PATIENCE;
-    while !fact() {
-        assert!(tokio::time::Instant::now() < limit, "it did not happen");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
-
 fn kv_key(token: &str) -> String {
     use sha2::{Digest as _, Sha256};
     format!("validation:v1:{}", mint::base64url(&Sha256::digest(token)))
@@ -35,7 +27,7 @@ async fn an_entry_counts_only_as_it_was_sealed() {
     for token in &tokens {
         get("/").bearer(token).send(&first).await.must_pass();
     }
-    until(|| kv.entries().len() == tokens.len()).await;
+    eventually("entries are stored", async || kv.entries().len() == tokens.len()).await;
     // The same, by a gate with another key.
     let others = Kv::start().await;
     let key = json!({ "kty": "oct", "k": mint::base64url(&mint::random(32)) }).to_string();
@@ -44,7 +36,7 @@ async fn an_entry_counts_only_as_it_was_sealed() {
     for token in &tokens {
         get("/").bearer(token).send(&other).await.must_pass();
     }
-    until(|| others.entries().len() == tokens.len()).await;
+    eventually("entries are stored", async || others.entries().len() == tokens.len()).await;
 
     let good = |at: usize| kv.get(&kv_key(&tokens[at])).unwrap().value;
     let changed = |at: usize, from: &str, to: &str| {
@@ -156,7 +148,7 @@ async fn off_is_off_and_always_is_always() {
         for _new_then_known in 0..2 {
             get("/").bearer(&token).send(&gate).await.must_pass();
         }
-        until(|| kv.entries().contains_key(&kv_key(&token))).await;
+        eventually("entries are stored", async || kv.entries().contains_key(&kv_key(&token))).await;
         assert_eq!(gate.report().await["kv"]["hits"], i32::from(isolate > 0));
         let forged = format!("{token}A");
         get("/").bearer(&forged).send(&gate).await.must_be(401, "invalid_token");
@@ -178,7 +170,7 @@ async fn entries_end_before_their_tokens_and_short_ones_are_not_written() {
     get("/").bearer(&short).send(&gate).await.must_pass();
     let long = token_with(json!({ "exp": now() + 100 }));
     get("/").bearer(&long).send(&gate).await.must_pass();
-    until(|| !kv.entries().is_empty()).await;
+    eventually("entries are stored", async || !kv.entries().is_empty()).await;
     let entries = kv.entries();
     assert_eq!(entries.keys().collect::<Vec<_>>(), [&kv_key(&long)]);
     let expiration = entries[&kv_key(&long)].expiration.unwrap();

@@ -18,10 +18,7 @@ pub(super) fn read_set(
     keys: &Value,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<VerificationKey>, Problem> {
-    let entries = keys.as_array().ok_or(Problem::KeysNotArray)?;
-    if entries.len() > MAX_KEYS {
-        return Err(Problem::TooManyKeys { count: entries.len() });
-    }
+    let entries = entries(keys)?;
     if entries.iter().filter_map(Value::as_object).any(is_private) {
         return Err(Problem::PrivateKey { form: PrivateForm::Jwk });
     }
@@ -34,16 +31,20 @@ pub(super) fn read_published(
     keys: &Value,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<VerificationKey>, Problem> {
-    let entries = keys.as_array().ok_or(Problem::KeysNotArray)?;
-    if entries.len() > MAX_KEYS {
-        return Err(Problem::TooManyKeys { count: entries.len() });
-    }
     let read = |jwk: &Object| match read(jwk)? {
         VerificationKey { material: Material::Hmac(_), .. } => Err(JwkFault::Published),
         _ if is_private(jwk) => Err(JwkFault::Published),
         key => Ok(key),
     };
-    read_each(entries, read, warnings)
+    read_each(entries(keys)?, read, warnings)
+}
+
+fn entries(keys: &Value) -> Result<&[Value], Problem> {
+    let entries = keys.as_array().ok_or(Problem::KeysNotArray)?;
+    if entries.len() > MAX_KEYS {
+        return Err(Problem::TooManyKeys { count: entries.len() });
+    }
+    Ok(entries)
 }
 
 fn read_each(
