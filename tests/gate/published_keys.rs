@@ -178,3 +178,12 @@ fn a_fetch_that_was_lost_says_nothing_about_a_key() {
     assert_eq!(first_step(&gate, &token("a"), later + 3_000), unavailable);
     assert_eq!(first_step(&gate, &token("a"), later + 30_000), Step::Fetch);
 }
+
+#[test]
+fn a_token_that_a_removed_key_has_verified_is_not_known_any_more() {
+    let gate = fetching();
+    hear(&gate, &[RSA.jwk("k1"), OTHER.jwk("k2")], THEN);
+    assert_eq!(first_step(&gate, &token("a"), THEN), Step::Permit);
+    hear(&gate, &[OTHER.jwk("k2")], THEN + 1_000);
+    assert_eq!(first_step(&gate, &token("a"), THEN + 2_000), Step::Deny(Reason::UnknownKey));
+}
