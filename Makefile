@@ -6,7 +6,7 @@ SOURCES := $(shell find src -type f) Cargo.toml Cargo.lock package-lock.json too
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-dev: ## install, build, and run the Worker, a demo origin and a development issuer until Ctrl-C
+dev: ## install, build, and run the Worker, a demo origin and development issuers until Ctrl-C
 	@tools/install.sh build
 	@exec node_modules/.bin/node dev/run.mjs
 

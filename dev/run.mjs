@@ -175,9 +175,9 @@ async function answers(address) {
 async function welcome() {
   const health = await fetch(HEALTH);
   const state = health.ok ? "ready" : `NOT READY, health says ${health.status}: ${await health.text()}`;
-  const token =
-    "curl -s -u dev-client:dev-secret -d grant_type=client_credentials -d scope=read" +
-    ` --data-urlencode resource=${url.worker} ${url.issuer}/token` +
+  const token = (issuer) =>
+    `curl -s -u dev-client:dev-secret -d grant_type=client_credentials -d scope=read` +
+    ` --data-urlencode resource=${url.worker} ${issuer}/token` +
     ` | sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/'`;
   console.log(`
   Worker  ${url.worker}  ${state}
@@ -186,7 +186,13 @@ async function welcome() {
 
   A token, and a request with it:
 
-curl -s -H "Authorization: Bearer $(${token})" ${url.worker}/hello
+curl -s -H "Authorization: Bearer $(${token(url.issuer)})" ${url.worker}/hello
+
+  An opaque token, about which the issuer is asked; then again, while it hangs (README, "Watch an outage"):
+
+OPAQUE=$(${token(`${url.issuer}/opaque`)})
+curl -s -H "Authorization: Bearer $OPAQUE" ${url.worker}/hello
+curl -s -X PUT -d hang ${url.issuer}/faults
 
   ADMIN_TOKEN is in .dev.vars. Ctrl-C stops everything.
 `);

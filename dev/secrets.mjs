@@ -1,11 +1,13 @@
 // Writes the secrets of `make dev`, once: the private keys of the development issuer and, in
-// .dev.vars, what the Worker needs. Existing files are never overwritten.
+// .dev.vars, what the Worker needs. What is there is never overwritten.
 import { createHash, generateKeyPairSync, randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { parseEnv } from "node:util";
 
 const ISSUER_KEYS = ".dev/issuer-keys.json";
 const WORKER_SECRETS = ".dev.vars";
+// Of the Worker at the issuer that it asks.
+const INTROSPECTION_SECRET = "INTROSPECTION_SECRET";
 const START_ANEW = `  mv ${WORKER_SECRETS} ${WORKER_SECRETS}.old; mv ${ISSUER_KEYS} ${ISSUER_KEYS}.old`;
 
 const found = [ISSUER_KEYS, WORKER_SECRETS].filter((path) => existsSync(path));
@@ -30,13 +32,18 @@ function write() {
     "# Development secrets, made by `make dev`. Single quotes: nothing inside is interpreted.",
     `JWT_KEYS='${JSON.stringify({ keys: [issuer.publicJwk] })}'`,
     `ASSERTION_KEY='${JSON.stringify(assertion.privateJwk)}'`,
-    `ADMIN_TOKEN='${randomBytes(32).toString("base64url")}'`,
+    password("ADMIN_TOKEN"),
+    password(INTROSPECTION_SECRET),
   ];
   mkdirSync(".dev", { recursive: true, mode: 0o700 });
   // "wx" fails where a file is, also one that appeared since we looked.
   const once = { mode: 0o600, flag: "wx" };
   writeFileSync(ISSUER_KEYS, `${JSON.stringify({ keys: [issuer.privateJwk] }, null, 2)}\n`, once);
   writeFileSync(WORKER_SECRETS, `${lines.join("\n")}\n`, once);
+}
+
+function password(name) {
+  return `${name}='${randomBytes(32).toString("base64url")}'`;
 }
 
 function keyPair(type, options, alg) {
@@ -55,6 +62,10 @@ function thumbprint({ crv, kty, x, y }) {
 }
 
 function check() {
+  if (!parseEnv(readFileSync(WORKER_SECRETS, "utf8"))[INTROSPECTION_SECRET]) {
+    appendFileSync(WORKER_SECRETS, `${password(INTROSPECTION_SECRET)}\n`);
+    console.log(`secrets: added ${INTROSPECTION_SECRET} to ${WORKER_SECRETS}`);
+  }
   const secrets = parseEnv(readFileSync(WORKER_SECRETS, "utf8"));
   const missing = ["JWT_KEYS", "ASSERTION_KEY", "ADMIN_TOKEN"].filter((name) => !secrets[name]);
   if (missing.length > 0) {
