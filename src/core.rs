@@ -2,7 +2,7 @@
 //!
 //! In scope: everything that can be computed from its arguments. Out of scope: I/O, clocks,
 //! randomness and every platform type; `now` is always an argument, in seconds (`NumericDate`), in
-//! [`breaker`] in milliseconds (`Millis`).
+//! [`breaker`] and [`refresh`] in milliseconds (`Millis`).
 #![forbid(unsafe_code)]
 
 pub mod access;
@@ -23,6 +23,7 @@ pub mod mode;
 pub mod mutate;
 pub mod path;
 pub mod problem;
+pub mod refresh;
 pub mod remote_keys;
 pub mod request;
 pub mod rules;

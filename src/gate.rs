@@ -26,6 +26,7 @@ use crate::core::claims::{Millis, NumericDate};
 use crate::core::config::Settings;
 use crate::core::credentials::{self, Credentials, CredentialsFault};
 use crate::core::denial::{Denial, Reason, TextResponse};
+use crate::core::mode::Mode;
 use crate::core::path::RequestPath;
 use crate::core::request::RequestHead;
 use crate::core::rules::Matched;
@@ -42,7 +43,9 @@ pub use admin::Misconfigured;
 pub use boot::Report;
 pub use permit::{Body, Permit};
 pub use prewarm::{MOST_LIST_BYTES, Order, Outcome, Warming};
-pub use question::{BreakerNews, Findings, Inquiry, KvChange, Lookup, Question, ServiceCall, Told};
+pub use question::{
+    BreakerNews, Findings, Inquiry, KvChange, Lookup, Question, ServiceCall, Stored, Told,
+};
 
 /// Everything that a decision needs, ready: the settings, the keys, what is already known.
 pub struct Gate<E: SignatureEngine> {
@@ -232,11 +235,21 @@ impl<E: SignatureEngine> Gate<E> {
         let facts = assured.basis.facts().map_err(|reason| at_rule(Denial::new(reason)))?;
         // (6)
         for (requirement, rule) in each(rules) {
-            requirement.check(facts).map_err(|lack| Denial {
-                scope: requirement.challenge_scope(),
-                provider: Some(facts.provider),
-                rule,
-                ..Denial::new(lack.into())
+            requirement.check(facts).map_err(|lack| {
+                if lack != Lack::Provider
+                    && assured.mode == Mode::Signature
+                    && requirement.is_open(facts)
+                {
+                    // The auth service could say what is missing.
+                    let reason = Reason::AuthServiceSilent;
+                    return Denial { rule, ..Denial::later(facts.provider, reason, None, now) };
+                }
+                Denial {
+                    scope: requirement.challenge_scope(),
+                    provider: Some(facts.provider),
+                    rule,
+                    ..Denial::new(lack.into())
+                }
             })?;
         }
         // (7)

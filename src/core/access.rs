@@ -74,15 +74,27 @@ impl Requirement {
         if self.providers.as_ref().is_some_and(|accepted| !accepted.contains(&facts.provider)) {
             return Err(Lack::Provider);
         }
-        let granted = |scope: &String| facts.scopes().any(|granted| granted == scope);
-        let any = self.scopes_any.is_empty() || self.scopes_any.iter().any(granted);
-        if !any || !self.scopes_all.iter().all(granted) {
+        if !self.scopes_suffice(facts) {
             return Err(Lack::Scope);
         }
-        let has = |required: &ClaimRequirement| {
-            facts.rule_claim(required.claim).iter().any(|value| required.any_of.contains(value))
+        if self.claims.iter().all(|one| one.is_met(facts)) { Ok(()) } else { Err(Lack::Claim) }
+    }
+
+    fn scopes_suffice(&self, facts: &Facts) -> bool {
+        let granted = |scope: &String| facts.scopes().any(|granted| granted == scope);
+        let any = self.scopes_any.is_empty() || self.scopes_any.iter().any(granted);
+        any && self.scopes_all.iter().all(granted)
+    }
+
+    /// Whether an identity that does not satisfy this lacks only what nothing is said about, so that
+    /// someone who knows more of it could still say it.
+    #[must_use]
+    pub fn is_open(&self, facts: &Facts) -> bool {
+        let is_unsaid = |required: &ClaimRequirement| {
+            required.is_met(facts) || facts.rule_claim(required.claim).is_empty()
         };
-        if self.claims.iter().all(has) { Ok(()) } else { Err(Lack::Claim) }
+        let scopes_may_come = facts.scope().is_empty() || self.scopes_suffice(facts);
+        scopes_may_come && self.claims.iter().all(is_unsaid)
     }
 
     /// The scopes to name in the challenge (RFC 6750 section 3): all that are required, and all
@@ -96,6 +108,12 @@ impl Requirement {
             }
         }
         scopes.join(" ")
+    }
+}
+
+impl ClaimRequirement {
+    fn is_met(&self, facts: &Facts) -> bool {
+        facts.rule_claim(self.claim).iter().any(|value| self.any_of.contains(value))
     }
 }
 

@@ -273,6 +273,12 @@ impl Candidate<'_> {
         chosen.into_iter().find(|key| key.description.fingerprint().as_deref() == Some(fingerprint))
     }
 
+    /// Whether it names one of these keys.
+    pub fn names_one_of<K>(&self, keys: &[ReadyKey<K>]) -> bool {
+        let named = self.token.header.key_id.as_deref();
+        named.is_some() && keys.iter().any(|key| key.description.kid.as_deref() == named)
+    }
+
     /// Checks what it says, steps 8 and 9. Only for a token whose signature was found right.
     #[inline(never)] // see docs/performance.md, "Cold start"
     pub fn accept(
@@ -333,8 +339,9 @@ fn check_presence(claims: &Map<String, Value>, provider: &Provider) -> Result<()
     }
 }
 
-/// Checks what the auth service says about an active token that nobody else can read, steps 5, 8 and
-/// 9. All that RFC 7662 section 2.2 leaves optional may be missing: then the token counts for as long
+/// Checks what the auth service says about an active token that nobody else can read, steps 5 and 9,
+/// and of step 8 what time does not change: whether the token is in time is asked at each of its uses.
+/// All that RFC 7662 section 2.2 leaves optional may be missing: then the token counts for as long
 /// as the answer can. Without an audience it must at least be an access token, since a refresh token
 /// is active, too.
 pub fn accept_answer(
@@ -356,7 +363,6 @@ pub fn accept_answer(
         .entry("exp")
         .or_insert_with(|| now.saturating_add(service.max_stale_seconds.max(1)).into());
     let times = Times::read(&times)?;
-    times.check(now, settings.clock_skew_seconds)?;
     times.check_lifetime(provider.max_lifetime_seconds)?;
     let for_us = match (service.opaque_tokens, claims.get("aud")) {
         (OpaqueTokens::AcceptForAnyAudience, None) => is_access_token(claims),
@@ -366,7 +372,9 @@ pub fn accept_answer(
         return Err(Reason::WrongAudience);
     }
     check_presence(claims, provider)?;
-    Ok(Facts::collect(settings, position, claims, times.expiration, times.not_before))
+    // Nobody can have it before it was issued.
+    let not_before = times.not_before.max(times.issued_at);
+    Ok(Facts::collect(settings, position, claims, times.expiration, not_before))
 }
 
 /// Whether the auth service gave a type of access token (RFC 6749 section 7.1). Those that are bound

@@ -160,13 +160,10 @@ export function kvNamespace(env, name) {
   return typeof namespace?.get === "function" ? namespace : undefined;
 }
 
-/** The value under a key, or nothing: if it is absent, late, or cannot be had. */
+/** The value under a key, null if there is none, or nothing if it is late or cannot be had. */
 export function kvGet(namespace, key, timeoutMs) {
-  const found = namespace.get(key, { type: "arrayBuffer" }).then(
-    (value) => value ?? undefined,
-    () => undefined,
-  );
-  return Promise.race([found, sleep(timeoutMs)]);
+  const found = namespace.get(key, { type: "arrayBuffer" }).catch(() => undefined);
+  return within(found, timeoutMs);
 }
 
 /** Writes a value. Whether it could: otherwise another isolate has to find out by itself. */
@@ -243,4 +240,12 @@ async function readAll(stream, mostBytes) {
 /** Resolves after a while. */
 export function sleep(millis) {
   return new Promise((resolve) => setTimeout(resolve, millis));
+}
+
+/**
+ * What a promise resolves to, or nothing if that takes longer. Always settles while the request lives:
+ * what waits in the wasm for something that never does stays there for good.
+ */
+export function within(promise, millis) {
+  return Promise.race([promise, sleep(millis)]);
 }

@@ -75,7 +75,7 @@ extern "C" {
     #[wasm_bindgen(js_name = kvNamespace)]
     pub(super) fn kv_namespace(env: &JsValue, name: &str) -> JsValue;
 
-    /// The value under a key as an `ArrayBuffer`, or `undefined`.
+    /// The value under a key as an `ArrayBuffer`, `null` if there is none, `undefined` if it is late.
     #[wasm_bindgen(js_name = kvGet)]
     pub(super) async fn kv_get(namespace: &JsValue, key: &str, timeout_ms: u32) -> JsValue;
 
@@ -109,6 +109,10 @@ extern "C" {
     /// Waits.
     #[wasm_bindgen(js_name = sleep)]
     pub(super) async fn sleep(millis: u32);
+
+    /// Waits for a promise, but no longer than that.
+    #[wasm_bindgen(js_name = within)]
+    pub(super) async fn within(promise: &Promise, millis: u32) -> JsValue;
 
     /// What came back.
     pub(super) type Answer;

@@ -21,8 +21,8 @@ pub(super) async fn fetch(isolate: &Isolate, gate: &Ready, provider: usize) -> F
     let Some(remote) = configured.remote_keys.as_ref() else { return found };
     gate.begin_keys(provider, now());
     if let Some(kv_key) = gate.stored_keys(provider, now())
-        && let Some(value) = isolate.kv.get(&kv_key).await
-        && gate.hear_stored_keys(provider, &kv_key, &value, now())
+        && let sought = isolate.kv.get(&kv_key, None).await
+        && gate.hear_stored_keys(provider, &kv_key, sought.stored(), now())
     {
         return found;
     }

@@ -5,13 +5,31 @@ use wasm_bindgen::JsValue;
 
 use super::glue;
 use crate::core::sealed::MOST_VALUE_BYTES;
-use crate::gate::KvChange;
+use crate::gate::{KvChange, Stored};
 
 /// A KV namespace, if there is one.
 pub(super) struct Kv {
     namespace: JsValue,
     /// How long a request waits for a value.
     pub(super) timeout_ms: u32,
+}
+
+/// What a look brought, see [`Stored`].
+pub(super) enum Sought {
+    Found(Vec<u8>),
+    Absent,
+    Late,
+}
+
+impl Sought {
+    /// For the gate.
+    pub(super) fn stored(&self) -> Stored<'_> {
+        match self {
+            Self::Found(value) => Stored::Found(value),
+            Self::Absent => Stored::Absent,
+            Self::Late => Stored::Late,
+        }
+    }
 }
 
 impl Kv {
@@ -27,16 +45,23 @@ impl Kv {
         !self.namespace.is_undefined()
     }
 
-    /// What is there under a key; nothing if it does not come in time.
-    pub(super) async fn get(&self, key: &str) -> Option<Vec<u8>> {
+    /// What is there under a key. `patience_ms` is how long the request can wait, if not as long as
+    /// was configured.
+    pub(super) async fn get(&self, key: &str, patience_ms: Option<u32>) -> Sought {
         if !self.exists() {
-            return None;
+            return Sought::Absent;
         }
-        let found = glue::kv_get(&self.namespace, key, self.timeout_ms).await;
+        let wait_ms = patience_ms.map_or(self.timeout_ms, |it| it.min(self.timeout_ms));
+        let found = glue::kv_get(&self.namespace, key, wait_ms).await;
+        if found.is_undefined() {
+            return Sought::Late;
+        }
+        if found.is_null() {
+            return Sought::Absent;
+        }
         // A value that is too long to count is not taken over whole.
         let most_bytes = u32::try_from(MOST_VALUE_BYTES + 1).unwrap_or(u32::MAX);
-        (!found.is_undefined())
-            .then(|| js_sys::Uint8Array::new(&found).subarray(0, most_bytes).to_vec())
+        Sought::Found(js_sys::Uint8Array::new(&found).subarray(0, most_bytes).to_vec())
     }
 
     /// Makes a change. Whether that works out matters to no request.

@@ -3,13 +3,11 @@
 //! Every answer belongs to the request that asked: no promise is ever awaited by another one. What
 //! they share is plain memory, the gate's.
 
-use std::cell::{Cell, RefCell};
-use std::pin::pin;
+use std::cell::RefCell;
 use std::rc::Rc;
 
-use futures_util::future::select;
 use wasm_bindgen::JsValue;
-use wasm_bindgen_futures::{JsFuture, future_to_promise};
+use wasm_bindgen_futures::future_to_promise;
 use web_sys::Request;
 
 use super::boot::{Isolate, Ready};
@@ -31,9 +29,13 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    /// The promise of the response.
+    /// The promise of the response. A client that leaves does not stop what leads to it: others may
+    /// wait for what it finds out, and what would never go on would stay in memory for good.
     pub(super) fn answer(self, question: Question) -> JsValue {
-        future_to_promise(async move { Ok(self.decided(question).await) }).into()
+        let context = self.context.clone();
+        let answer = future_to_promise(async move { Ok(self.decided(question).await) });
+        context.wait_until(&answer);
+        answer.into()
     }
 
     async fn decided(mut self, mut question: Question) -> JsValue {
@@ -60,8 +62,9 @@ impl Waiting {
     async fn find_out(&mut self, question: Question) {
         let Self { isolate, gate, .. } = *self;
         match question {
-            Question::Verdict(inquiry) => self.inquire(inquiry).await,
-            Question::Keys(provider) => self.fetch_keys(provider).await,
+            Question::Verdict(inquiry) if inquiry.patience_ms().is_some() => {
+                self.inquire(inquiry).await;
+            }
             other => {
                 let change = find_out(isolate, gate, other, &mut self.findings).await;
                 store(isolate, &self.context, change);
@@ -69,31 +72,11 @@ impl Waiting {
         }
     }
 
-    /// Fetches keys. That goes on if the client leaves, since others wait for it.
-    async fn fetch_keys(&mut self, provider: usize) {
-        let Self { isolate, gate, .. } = *self;
-        let is_new = Rc::new(Cell::new(false));
-        let fetch = {
-            let (context, is_new) = (self.context.clone(), Rc::clone(&is_new));
-            future_to_promise(async move {
-                let fetched = keys::fetch(isolate, gate, provider).await;
-                store(isolate, &context, fetched.change);
-                is_new.set(fetched.is_new);
-                Ok(JsValue::UNDEFINED)
-            })
-        };
-        self.context.wait_until(&fetch);
-        drop(JsFuture::from(fetch).await);
-        if is_new.get() {
-            self.findings.keys_were_fetched();
-        }
-    }
-
-    /// Asks the auth service. The call goes on if the request stops waiting for it, and also if the
-    /// client leaves: its outcome counts for the requests that follow.
+    /// Asks the auth service for a request that does not have to wait. The call goes on when it stops
+    /// waiting: its outcome counts for the requests that follow.
     async fn inquire(&mut self, inquiry: Inquiry) {
         let Self { isolate, gate, .. } = *self;
-        let patience_ms = inquiry.patience_ms();
+        let patience_ms = inquiry.patience_ms().unwrap_or_default();
         let told = Rc::new(RefCell::new(None));
         let call = {
             let (context, told) = (self.context.clone(), Rc::clone(&told));
@@ -105,14 +88,8 @@ impl Waiting {
             })
         };
         self.context.wait_until(&call);
-        let answered = JsFuture::from(call);
-        match patience_ms {
-            // It catches all that can go wrong itself.
-            None => drop(answered.await),
-            Some(patience_ms) => {
-                let patience = pin!(glue::sleep(patience_ms));
-                select(answered, patience).await;
-            }
+        if patience_ms > 0 {
+            glue::within(&call, patience_ms).await;
         }
         match told.take() {
             Some(told) => self.findings.learn(told),
@@ -138,8 +115,8 @@ pub(super) async fn find_out(
             fetched.change
         }
         Question::Stored(lookup) => {
-            let value = isolate.kv.get(lookup.kv_key()).await;
-            gate.hear_stored(&lookup, value.as_deref(), findings, now());
+            let sought = isolate.kv.get(lookup.kv_key(), lookup.patience_ms()).await;
+            gate.hear_stored(&lookup, sought.stored(), findings, now());
             None
         }
         Question::Verdict(inquiry) => {

@@ -56,8 +56,8 @@ async fn carry_out(isolate: &Isolate, gate: &Ready, order: &Order) -> Outcome {
     let token = match order {
         Order::Token(token) => token,
         Order::Stored(kv_key) => {
-            let value = isolate.kv.get(kv_key).await;
-            return gate.stored(kv_key, value.as_deref(), now());
+            let sought = isolate.kv.get(kv_key, None).await;
+            return gate.stored(kv_key, sought.stored(), now());
         }
     };
     let mut findings = Findings::insisting();

@@ -77,7 +77,9 @@ impl<E: SignatureEngine> Gate<E> {
         }
         let published = settings.providers.iter().map(|provider| provider.remote_keys.as_ref());
         let keys = keys.into_iter().zip(published);
-        let keys = keys.map(|(keys, published)| KeyRing::new(keys, published)).collect();
+        let kv_timeout_ms = settings.validation_cache_timeout_ms;
+        let keys =
+            keys.map(|(keys, published)| KeyRing::new(keys, published, kv_timeout_ms)).collect();
         let known = RefCell::new(TokenCache::new(engine.random()));
         Ok(Self {
             settings,

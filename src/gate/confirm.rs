@@ -6,7 +6,7 @@
 use std::rc::Rc;
 
 use super::identity::{Basis, MOMENT_MS, ask, lookup};
-use super::question::{Effort, Findings, Heard, Inquiry, Question};
+use super::question::{Effort, Findings, Heard, Inquiry, KvKnown, Question};
 use super::service::{Admission, AuthService};
 use super::{Degrading, Gate, Stop};
 use crate::core::cache::{Known, Verdict};
@@ -47,8 +47,10 @@ impl<E: SignatureEngine> Gate<E> {
         let waits_since = findings.waits_since;
         let is_new = |verdict: &Verdict| {
             // Another request has asked while this one waited for it.
-            let is_shared =
-                waits_since.is_some_and(|since| verdict.checked_at >= since.div_euclid(1_000));
+            let heard_since = |since: Millis| {
+                (since.div_euclid(1_000)..=now.div_euclid(1_000)).contains(&verdict.checked_at)
+            };
+            let is_shared = waits_since.is_some_and(heard_since);
             is_shared || counts(verdict, service, now)
         };
         if let Some(verdict) = known.verdict.as_ref().filter(|verdict| is_new(verdict))
@@ -57,19 +59,22 @@ impl<E: SignatureEngine> Gate<E> {
             return self.go_by(verdict, Mode::Normal, provider, now);
         }
         let fallback = self.fallback(known, service, lenience, now);
-        if self.keeps_validations() && !findings.stored {
+        let waited = u32::try_from(now.saturating_sub(needs_since)).unwrap_or(0);
+        let patience_ms =
+            fallback.as_ref().map(|_| service.degrade_after_ms.saturating_sub(waited));
+        if self.keeps_validations() && findings.kv == KvKnown::NotYet {
             // Where nobody can be asked, KV costs no time that it has cost before.
             let is_known = matches!(fallback, Some((Basis::Verdict(_), _)));
             let was_sought =
                 known.sought_at.is_some_and(|at| (0..SOUGHT_MS).contains(&now.saturating_sub(at)));
             if client.is_asked(now) || !(is_known || was_sought && fallback.is_some()) {
-                return Err(ask(Question::Stored(lookup(token, provider)), findings));
+                let lookup = lookup(token, provider, patience_ms);
+                return Err(ask(Question::Stored(lookup), findings));
             }
         }
-        let waited = u32::try_from(now.saturating_sub(needs_since)).unwrap_or(0);
-        let patience_ms =
-            fallback.as_ref().map(|_| service.degrade_after_ms.saturating_sub(waited));
-        let until = self.go_without(token, provider, client, patience_ms, now, findings)?;
+        // A breaker that is not closed expects no answer: its probe is not waited for.
+        let patience_ms = patience_ms.map(|it| if client.is_asked(now) { it } else { 0 });
+        let until = self.go_without(token, known, client, patience_ms, now, findings)?;
         match fallback {
             Some((Basis::Verdict(verdict), mode)) => self.go_by(&verdict, mode, provider, now),
             Some(fallback @ (Basis::Signed(_), _)) => Ok(fallback),
@@ -83,12 +88,13 @@ impl<E: SignatureEngine> Gate<E> {
     fn go_without(
         &self,
         token: &str,
-        provider: usize,
+        known: &Known,
         client: &AuthService<E::SigningKey>,
         patience_ms: Option<u32>,
         now: Millis,
         findings: &mut Findings,
     ) -> Result<Option<Millis>, Stop> {
+        let provider = known.provider;
         let hash = self.known.borrow().hash(token);
         if findings.heard.is_none()
             && let Some(since) = findings.waits_since
@@ -115,7 +121,10 @@ impl<E: SignatureEngine> Gate<E> {
                     verified_by,
                     patience_ms,
                     asked_at: now.div_euclid(1_000),
-                    may_be_stored: findings.last_word.is_some()
+                    // Nobody can invent one that is signed.
+                    may_be_stored: known.signed.is_some()
+                        || findings.last_word.is_some()
+                        || findings.kv == KvKnown::Perhaps
                         || findings.effort == Effort::Insisting,
                 };
                 Err(ask(Question::Verdict(inquiry), findings))

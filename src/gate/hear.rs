@@ -5,10 +5,12 @@
 
 use std::rc::Rc;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::Gate;
-use super::question::{BreakerNews, Findings, Heard, Inquiry, KvChange, Lookup, ServiceCall, Told};
+use super::question::{
+    BreakerNews, Findings, Heard, Inquiry, KvChange, KvKnown, Lookup, ServiceCall, Stored, Told,
+};
 use crate::core::cache::{Known, Verdict};
 use crate::core::claims::{self, Millis, NumericDate, Rounding};
 use crate::core::config::{Introspection, OnOutage, Provider};
@@ -16,7 +18,8 @@ use crate::core::denial::Reason;
 use crate::core::facts::Facts;
 use crate::core::introspection::{self, Answer, Silence};
 use crate::core::json as strict;
-use crate::core::remote_keys::Age;
+use crate::core::refresh::Age;
+use crate::core::remote_keys::KeptSet;
 use crate::core::sealed::{Purpose, Rejected};
 use crate::core::secret;
 use crate::core::validation::{Response, Validation, expiration_ttl};
@@ -64,9 +67,11 @@ impl<E: SignatureEngine> Gate<E> {
             Ok(Answer::Active(claims)) => {
                 let verdict = self.verdict(provider, &token, &claims, checked_at, checked_at);
                 let entry = self.verdict_entry(provider, &token, &verdict, &claims, verified_by);
-                // An answer that took long does not undo a withdrawal that was heard meanwhile.
-                let replaces =
-                    |old: &Verdict, _: &Verdict| old.outcome.is_ok() || old.checked_at < asked_at;
+                // An answer that took long does not undo a withdrawal that was heard meanwhile. One
+                // from the future was heard before the clock was set back.
+                let replaces = |old: &Verdict, _: &Verdict| {
+                    old.outcome.is_ok() || !(asked_at..=checked_at).contains(&old.checked_at)
+                };
                 let verdict = self.install(provider, &token, verdict, replaces);
                 let change = entry.filter(|_| verdict.outcome.is_ok());
                 (Heard::Verdict(verdict), change)
@@ -94,18 +99,18 @@ impl<E: SignatureEngine> Gate<E> {
             .then(|| KvChange::Delete(Purpose::Validation.kv_key(token)))
     }
 
-    /// Takes what was found in KV; `None` if there was nothing, or nothing in time.
+    /// Takes what was found in KV.
     pub fn hear_stored(
         &self,
         lookup: &Lookup,
-        value: Option<&[u8]>,
+        value: Stored<'_>,
         findings: &mut Findings,
         now: Millis,
     ) {
-        findings.stored = true;
+        findings.kv = if value == Stored::Late { KvKnown::Perhaps } else { KvKnown::All };
         findings.sought_at = Some(now);
         self.known.borrow_mut().renew(&lookup.token, |known| known.sought_at = Some(now));
-        let Some(value) = value else {
+        let Stored::Found(value) = value else {
             self.tally.stored_miss();
             return;
         };
@@ -275,12 +280,12 @@ impl<E: SignatureEngine> Gate<E> {
         u32::try_from(seconds).unwrap_or(u32::MAX)
     }
 
-    fn may_degrade(&self, service: &Introspection) -> bool {
+    pub(super) fn may_degrade(&self, service: &Introspection) -> bool {
         self.degrading == super::Degrading::AsConfigured
             && (service.on_outage != OnOutage::Deny || self.settings.some_rule_may_degrade)
     }
 
-    fn asked(&self, provider: usize) -> Option<(&Provider, &Introspection)> {
+    pub(super) fn asked(&self, provider: usize) -> Option<(&Provider, &Introspection)> {
         let provider = self.settings.providers.get(provider)?;
         Some((provider, provider.introspection.as_ref()?))
     }
@@ -310,30 +315,22 @@ impl<E: SignatureEngine> Gate<E> {
         &self,
         provider: usize,
         kv_key: &str,
-        value: &[u8],
+        value: Stored<'_>,
         now: Millis,
     ) -> bool {
         let Some((keys, sealing)) = self.keys.get(provider).zip(self.sealing.as_ref()) else {
             return false;
         };
-        let skew_ms = self.settings.clock_skew_seconds.saturating_mul(1_000);
-        let read = || {
-            let payload = sealing.key_sets.open(kv_key, value)?;
-            let mut members = strict::parse_object(payload).map_err(|_| Rejected::Schema)?;
-            let fetched_at = members.get("fetched_at").and_then(Value::as_i64);
-            let fetched_at = fetched_at.ok_or(Rejected::Schema)?;
-            let set = members.remove("set").ok_or(Rejected::Schema)?;
-            let (found, _) = secret::published(&set).map_err(|_| Rejected::Schema)?;
-            Ok((fetched_at, found))
+        let Stored::Found(value) = value else {
+            self.tally.stored_miss();
+            return false;
         };
-        match read() {
-            Ok((fetched_at, _)) if fetched_at > now.saturating_add(skew_ms) => {
-                self.tally.stored_rejected(Rejected::Time);
-                false
-            }
-            Ok((fetched_at, found)) => {
+        let skew = self.settings.clock_skew_seconds;
+        match KeptSet::open(&sealing.key_sets, kv_key, value, now.div_euclid(1_000), skew) {
+            Ok(KeptSet { fetched_at, keys: found }) => {
                 self.tally.stored_hit();
-                keys.found(&self.engine, found, fetched_at.min(now));
+                let fetched_at = fetched_at.saturating_mul(1_000).min(now);
+                keys.found(&self.engine, found, fetched_at);
                 keys.age(now) == Some(Age::Fresh)
             }
             Err(rejected) => {
@@ -352,19 +349,20 @@ impl<E: SignatureEngine> Gate<E> {
         now: Millis,
     ) -> Result<Option<KvChange>, String> {
         let Some(ring) = self.keys.get(provider) else { return Ok(None) };
-        let read = reply.and_then(|(status, body)| {
+        let kept = reply.and_then(|(status, body)| {
             if status != 200 {
                 return Err(format!("status {status}"));
             }
             let set = strict::parse_strict(&body).map_err(|fault| fault.to_string())?;
             let (keys, _) = secret::published(&set).map_err(|problem| problem.to_string())?;
-            Ok((set, keys))
-        });
-        match read {
-            Ok((set, keys)) => {
-                ring.fetched(&self.engine, keys, now);
-                Ok(self.key_entry(provider, &set, now))
+            if ring.fetched(&self.engine, keys, now) {
+                Ok(set)
+            } else {
+                Err("none of its keys is on its curve".to_owned())
             }
+        });
+        match kept {
+            Ok(set) => Ok(self.key_entry(provider, &set, now)),
             Err(why) => {
                 ring.failed();
                 Err(why)
@@ -376,14 +374,9 @@ impl<E: SignatureEngine> Gate<E> {
         let sealing = self.sealing.as_ref()?;
         let provider = self.settings.providers.get(provider)?;
         let kv_key = Purpose::KeySet.kv_key(&provider.issuer);
-        let payload = json!({ "fetched_at": now, "set": set }).to_string();
-        let value = sealing.key_sets.seal(&kv_key, payload.as_bytes());
+        let value = KeptSet::seal(&sealing.key_sets, &kv_key, set, now.div_euclid(1_000))?;
         let settings = provider.remote_keys.as_ref()?;
         let ttl_seconds = u32::try_from(settings.max_stale_seconds.max(60)).ok()?;
-        (value.len() <= crate::core::sealed::MOST_VALUE_BYTES).then_some(KvChange::Put {
-            kv_key,
-            value,
-            ttl_seconds,
-        })
+        Some(KvChange::Put { kv_key, value, ttl_seconds })
     }
 }

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::keyring::KeyRing;
-use super::question::{Effort, Findings, Lookup, Question};
+use super::question::{Effort, Findings, KvKnown, Lookup, Question};
 use super::{Gate, Stop};
 use crate::core::assertion::Assertion;
 use crate::core::cache::{Known, Verdict};
@@ -12,7 +12,7 @@ use crate::core::config::{OnOutage, OpaqueTokens, ValidationCache};
 use crate::core::denial::{Denial, Reason};
 use crate::core::facts::Facts;
 use crate::core::mode::Mode;
-use crate::core::remote_keys::Step;
+use crate::core::refresh::Step;
 use crate::core::sealed::Purpose;
 use crate::core::verify::{Candidate, SignatureEngine, Unverified, check_validity, examine};
 
@@ -215,9 +215,14 @@ impl<E: SignatureEngine> Gate<E> {
         }
         if self.settings.validation_cache == ValidationCache::Always
             && self.keeps_validations()
-            && !findings.stored
+            && findings.kv == KvKnown::NotYet
         {
-            return Err(ask(Question::Stored(lookup(token, provider)), findings));
+            // What is sought may be the word of the auth service, which is not waited for longer.
+            let patience_ms = self.asked(provider).and_then(|(_, service)| {
+                findings.needs_since.get_or_insert(now);
+                self.may_degrade(service).then_some(service.degrade_after_ms)
+            });
+            return Err(ask(Question::Stored(lookup(token, provider, patience_ms)), findings));
         }
         let keys = ring.ready();
         let trusted = findings.trusted_key.as_deref();
@@ -237,8 +242,8 @@ impl<E: SignatureEngine> Gate<E> {
         };
         let step = match unverified.reason {
             Reason::UnknownKey => ring.on_unknown_key(now),
-            // Among the keys that are not here may be the right one.
-            _ if ring.is_missing(now) => step,
+            // Among the keys that are not here may be the right one, unless the token names its key.
+            _ if ring.is_missing(now) && !candidate.names_one_of(&keys) => step,
             _ => return Err(denial(unverified).into()),
         };
         match step {
@@ -273,8 +278,9 @@ impl<E: SignatureEngine> Gate<E> {
     }
 }
 
-pub(super) fn lookup(token: &str, provider: usize) -> Lookup {
-    Lookup { provider, token: token.to_owned(), kv_key: Purpose::Validation.kv_key(token) }
+pub(super) fn lookup(token: &str, provider: usize, patience_ms: Option<u32>) -> Lookup {
+    let kv_key = Purpose::Validation.kv_key(token);
+    Lookup { provider, token: token.to_owned(), kv_key, patience_ms }
 }
 
 fn denial(unverified: Unverified) -> Denial {

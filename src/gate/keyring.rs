@@ -10,7 +10,8 @@ use crate::core::algorithm::Algorithm;
 use crate::core::claims::Millis;
 use crate::core::config::RemoteKeys;
 use crate::core::keys::VerificationKey;
-use crate::core::remote_keys::{Age, KeySetClock, Step};
+use crate::core::refresh::{Age, RefreshClock, Step};
+use crate::core::remote_keys::schedule;
 use crate::core::verify::{ReadyKey, SignatureEngine, family_name};
 
 /// The keys of one provider.
@@ -20,12 +21,17 @@ pub(super) struct KeyRing<K> {
     number: Cell<u32>,
     /// The keys of the configuration, which always count.
     fixed: Vec<VerificationKey>,
-    published: Option<RefCell<KeySetClock>>,
+    published: Option<RefCell<RefreshClock>>,
 }
 
 impl<K> KeyRing<K> {
-    /// Of the keys of the configuration, for now.
-    pub(super) fn new(ready: Vec<ReadyKey<K>>, published: Option<&RemoteKeys>) -> Self {
+    /// Of the keys of the configuration, for now. `kv_timeout_ms` is how long published ones may be
+    /// looked for in KV.
+    pub(super) fn new(
+        ready: Vec<ReadyKey<K>>,
+        published: Option<&RemoteKeys>,
+        kv_timeout_ms: u32,
+    ) -> Self {
         let fixed = match published {
             Some(_) => ready.iter().map(|key| key.as_ref().clone()).collect(),
             None => Vec::new(),
@@ -34,7 +40,8 @@ impl<K> KeyRing<K> {
             ready: RefCell::new(Rc::new(ready)),
             number: Cell::new(0),
             fixed,
-            published: published.map(|settings| RefCell::new(KeySetClock::new(settings))),
+            published: published
+                .map(|settings| RefCell::new(RefreshClock::new(schedule(settings, kv_timeout_ms)))),
         }
     }
 
@@ -89,14 +96,14 @@ impl<K> KeyRing<K> {
         clock.see(now);
         if clock.age(now) == Age::Expired {
             clock.forget();
-            self.replace(engine, Vec::new());
+            self.take_over(engine, Vec::new());
         }
         clock.on_use(now)
     }
 
     /// What a request does whose key is not here.
     pub(super) fn on_unknown_key(&self, now: Millis) -> Step {
-        self.published.as_ref().map_or(Step::Nothing, |clock| clock.borrow().on_unknown_key(now))
+        self.published.as_ref().map_or(Step::Nothing, |clock| clock.borrow().on_miss(now))
     }
 
     /// Whether nobody can tell at the moment which keys the issuer has.
@@ -131,18 +138,23 @@ impl<K> KeyRing<K> {
 
     /// It could not be fetched.
     pub(super) fn failed(&self) {
-        self.with_clock(KeySetClock::failed_to_fetch);
+        self.with_clock(RefreshClock::failed_to_fetch);
     }
 
-    /// It was fetched. Keys that the platform does not take are skipped.
+    /// It was fetched. Keys that the platform does not take are skipped; a set of nothing else does not
+    /// count. Whether it does.
+    #[must_use]
     pub(super) fn fetched<E: SignatureEngine<Key = K>>(
         &self,
         engine: &E,
         keys: Vec<VerificationKey>,
         now: Millis,
-    ) {
-        self.replace(engine, keys);
-        self.with_clock(|clock| clock.fetched(now));
+    ) -> bool {
+        let counts = self.replace(engine, keys);
+        if counts {
+            self.with_clock(|clock| clock.fetched(now));
+        }
+        counts
     }
 
     /// Another isolate has fetched it, at `fetched_at`. Counts if it is newer than what is here.
@@ -152,18 +164,30 @@ impl<K> KeyRing<K> {
         keys: Vec<VerificationKey>,
         fetched_at: Millis,
     ) {
-        if self.fetched_at().is_none_or(|own| own < fetched_at) {
-            self.replace(engine, keys);
+        if self.fetched_at().is_none_or(|own| own < fetched_at) && self.replace(engine, keys) {
             self.with_clock(|clock| clock.found(fetched_at));
         }
     }
 
-    fn replace<E: SignatureEngine<Key = K>>(&self, engine: &E, keys: Vec<VerificationKey>) {
-        let all = self.fixed.iter().cloned().chain(keys);
+    /// Puts published keys in the place of those that were there, if any of them can be used.
+    fn replace<E: SignatureEngine<Key = K>>(&self, engine: &E, keys: Vec<VerificationKey>) -> bool {
+        let keys: Vec<ReadyKey<K>> =
+            keys.into_iter().filter_map(|key| ReadyKey::prepare(engine, key).ok()).collect();
+        let counts = !keys.is_empty();
+        if counts {
+            self.take_over(engine, keys);
+        }
+        counts
+    }
+
+    /// Puts these in the place of all but those of the configuration.
+    fn take_over<E: SignatureEngine<Key = K>>(&self, engine: &E, published: Vec<ReadyKey<K>>) {
+        let fixed = self.fixed.iter().cloned();
+        let fixed = fixed.filter_map(|key| ReadyKey::prepare(engine, key).ok());
         let mut ready: Vec<ReadyKey<K>> = Vec::new();
-        for key in all {
-            if ready.iter().all(|known| *known.as_ref() != key) {
-                ready.extend(ReadyKey::prepare(engine, key));
+        for key in fixed.chain(published) {
+            if ready.iter().all(|known| known.as_ref() != key.as_ref()) {
+                ready.push(key);
             }
         }
         let is_kept = |old: &ReadyKey<K>| ready.iter().any(|new| new.as_ref() == old.as_ref());
@@ -173,7 +197,7 @@ impl<K> KeyRing<K> {
         self.ready.replace(Rc::new(ready));
     }
 
-    fn with_clock(&self, change: impl FnOnce(&mut KeySetClock)) {
+    fn with_clock(&self, change: impl FnOnce(&mut RefreshClock)) {
         if let Some(clock) = &self.published {
             change(&mut clock.borrow_mut());
         }

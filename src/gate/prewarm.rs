@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::admin::{json_response, problem_response};
-use super::question::{Findings, Question};
+use super::question::{Findings, Question, Stored};
 use super::{Gate, Stop};
 use crate::core::claims::Millis;
 use crate::core::config::OnOutage;
@@ -101,8 +101,8 @@ impl<E: SignatureEngine> Gate<E> {
 
     /// What a value of KV under this key comes to.
     #[must_use]
-    pub fn stored(&self, kv_key: &str, value: Option<&[u8]>, now: Millis) -> Outcome {
-        let Some((value, sealing)) = value.zip(self.sealing.as_ref()) else {
+    pub fn stored(&self, kv_key: &str, value: Stored<'_>, now: Millis) -> Outcome {
+        let (Stored::Found(value), Some(sealing)) = (value, self.sealing.as_ref()) else {
             return Outcome::Absent;
         };
         let open = |issuer: &str| {

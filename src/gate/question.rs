@@ -34,9 +34,27 @@ pub struct Lookup {
     pub(super) provider: usize,
     pub(super) token: String,
     pub(super) kv_key: String,
+    pub(super) patience_ms: Option<u32>,
+}
+
+/// What a look into KV brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stored<'v> {
+    /// A value.
+    Found(&'v [u8]),
+    /// There is none.
+    Absent,
+    /// Nobody knows: it did not come in time, or could not be had.
+    Late,
 }
 
 impl Lookup {
+    /// How long the request can wait for it, in milliseconds, if that is less than usual.
+    #[must_use]
+    pub const fn patience_ms(&self) -> Option<u32> {
+        self.patience_ms
+    }
+
     /// The key to look under.
     #[must_use]
     pub fn kv_key(&self) -> &str {
@@ -130,8 +148,8 @@ pub struct Findings {
     pub(super) keys: bool,
     /// Since when it waits for keys that another request fetches.
     pub(super) keys_since: Option<Millis>,
-    /// It has looked into KV.
-    pub(super) stored: bool,
+    /// What it knows of KV.
+    pub(super) kv: KvKnown,
     /// When it did.
     pub(super) sought_at: Option<Millis>,
     /// What the auth service said to another isolate, as KV says.
@@ -143,6 +161,18 @@ pub struct Findings {
     pub(super) verified_by: Option<String>,
     /// What is to be stored because of it.
     pub(super) change: Option<KvChange>,
+}
+
+/// What a request knows of what KV says about its token.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum KvKnown {
+    /// It has not looked.
+    #[default]
+    NotYet,
+    /// What is there.
+    All,
+    /// There may be something that it has not heard.
+    Perhaps,
 }
 
 /// How much is asked anew.
@@ -178,7 +208,7 @@ impl Findings {
     /// Of something that takes no word for an answer that was there before.
     #[must_use]
     pub fn insisting() -> Self {
-        Self { effort: Effort::Insisting, stored: true, ..Self::default() }
+        Self { effort: Effort::Insisting, kv: KvKnown::All, ..Self::default() }
     }
 
     /// The request does not wait for the auth service any longer.

@@ -29,27 +29,36 @@ pub(super) const MOST_SECRET_BYTES: usize = 4_096;
 pub(super) struct AuthService<K> {
     client: Client<K>,
     breaker: RefCell<Breaker>,
-    /// The last call about a token, by the token's hash, as long as somebody may wait for it.
-    calls: RefCell<BTreeMap<u64, Call>>,
+    /// By the token's hash, as long as somebody may wait for them.
+    calls: RefCell<BTreeMap<u64, Calls>>,
     lease_ms: u32,
 }
 
-/// A call about one token.
-enum Call {
-    /// It began then.
-    UnderWay(Millis),
-    /// It brought no answer.
-    Silent(Silence, Millis),
+/// The last calls about one token.
+#[derive(Clone, Copy, Default)]
+struct Calls {
+    /// When the one that is under way began.
+    began: Option<Millis>,
+    /// Why the last one brought no answer, and when that was known.
+    silent: Option<(Silence, Millis)>,
 }
 
-impl Call {
-    /// Whether somebody may still wait for it, or for what came of it.
-    const fn counts(&self, now: Millis, lease_ms: Millis) -> bool {
-        let (Self::UnderWay(at) | Self::Silent(_, at)) = self;
-        // One from the future began before the clock was set back.
-        let age = now.saturating_sub(*at);
-        0 <= age && age < lease_ms
+impl Calls {
+    /// Whether one is under way that somebody may wait for.
+    fn is_under_way(&self, now: Millis, lease_ms: Millis) -> bool {
+        self.began.is_some_and(|at| is_recent(at, now, lease_ms))
     }
+
+    /// Whether somebody may still wait for one, or for what came of one.
+    fn counts(&self, now: Millis, lease_ms: Millis) -> bool {
+        let silent = self.silent.is_some_and(|(_, at)| is_recent(at, now, lease_ms));
+        silent || self.is_under_way(now, lease_ms)
+    }
+}
+
+/// What is from the future was before the clock was set back.
+fn is_recent(at: Millis, now: Millis, lease_ms: Millis) -> bool {
+    (0..lease_ms).contains(&now.saturating_sub(at))
 }
 
 /// How we show who we are.
@@ -87,12 +96,10 @@ impl<K> AuthService<K> {
         matches!(self.breaker.borrow().state(now), State::Closed)
     }
 
-    /// Why the last call about a token brought no answer, if it ended after `since`.
+    /// Why the last call about a token that has ended brought no answer, if it ended after `since`.
     pub(super) fn silence_about(&self, token: u64, since: Millis) -> Option<Silence> {
-        match self.calls.borrow().get(&token)? {
-            Call::Silent(silence, at) => (*at >= since).then_some(*silence),
-            Call::UnderWay(_) => None,
-        }
+        let (silence, at) = self.calls.borrow().get(&token)?.silent?;
+        (at >= since).then_some(silence)
     }
 
     /// For how long a call can be under way, in milliseconds.
@@ -107,19 +114,17 @@ impl<K> AuthService<K> {
         let lease_ms = self.lease_ms();
         // A call from before the breaker opened will hardly bring an answer.
         let is_closed = matches!(breaker.state(now), State::Closed);
-        if is_closed
-            && let Some(call @ Call::UnderWay(_)) = calls.get(&token)
-            && call.counts(now, lease_ms)
-        {
+        if is_closed && calls.get(&token).is_some_and(|calls| calls.is_under_way(now, lease_ms)) {
             return Admission::UnderWay;
         }
         match breaker.admit(now) {
             Ok(ticket) => {
                 if calls.len() >= MOST_CALLS {
-                    calls.retain(|_, call| call.counts(now, lease_ms));
+                    calls.retain(|_, calls| calls.counts(now, lease_ms));
                 }
                 if calls.len() < MOST_CALLS {
-                    calls.insert(token, Call::UnderWay(now));
+                    // Who waited for the last one still has to learn what came of it.
+                    calls.entry(token).or_default().began = Some(now);
                 }
                 Admission::Ask(ticket)
             }
@@ -138,10 +143,12 @@ impl<K> AuthService<K> {
     ) -> Option<&'static str> {
         let mut calls = self.calls.borrow_mut();
         match silence {
-            Some(silence) if calls.contains_key(&token) => {
-                calls.insert(token, Call::Silent(silence, now));
+            Some(silence) => {
+                if let Some(calls) = calls.get_mut(&token) {
+                    *calls = Calls { began: None, silent: Some((silence, now)) };
+                }
             }
-            Some(_) | None => drop(calls.remove(&token)),
+            None => drop(calls.remove(&token)),
         }
         let mut breaker = self.breaker.borrow_mut();
         let before = breaker.state(now).name();

@@ -181,10 +181,11 @@ async fn recovery() {
     assert_eq!(service.count(INTROSPECT), calls, "an open breaker asks nobody");
     service.set(Mode::Pass).await;
     until_breaker(&gate, "half_open").await;
-    // One probe, and all is as before.
+    // One probe, which nobody waits for, and all is as before.
+    get("/").bearer(&fresh(11)).send(&gate).await.must_pass();
+    until_breaker(&gate, "closed").await;
     get("/").bearer(&fresh(11)).send(&gate).await.must_pass();
     assert_eq!(mode(&origin), None);
-    assert_eq!(breaker(&gate).await, "closed");
     gate.logged(&["\"event\":\"breaker\"", "\"state\":\"closed\""]).await;
     get("/").bearer(&fresh(0)).send(&gate).await.must_pass();
     assert_eq!(mode(&origin), None);
@@ -225,6 +226,27 @@ async fn many_requests_with_one_new_token_are_one_call() {
     let one = one.bearer(&token);
     let replies = futures_util::future::join_all((0..50).map(|_| one.send(&gate))).await;
     replies.iter().for_each(Reply::must_pass);
+    assert_eq!(service.count(INTROSPECT), 1);
+    gate.must_be_calm();
+}
+
+/// Sends a request and hangs up as soon as it was sent.
+async fn leave(gate: &Gate, bytes: &[u8]) {
+    let mut stream = tokio::net::TcpStream::connect(gate.addr).await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut stream, bytes).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_does_not_take_the_answer_along() {
+    let origin = Origin::start().await;
+    let service = says(json!({ "active": true })).await;
+    service.set(Mode::Slow(Duration::from_millis(300))).await;
+    let gate = Gate::start(asking_about(&origin, &service)).await;
+    let token = mint::token();
+    leave(&gate, &get("/").bearer(&token).bytes()).await;
+    service.until(INTROSPECT, 1).await;
+    // Whoever comes meanwhile waits for that answer, and does not ask again.
+    get("/").bearer(&token).send(&gate).await.must_pass();
     assert_eq!(service.count(INTROSPECT), 1);
     gate.must_be_calm();
 }

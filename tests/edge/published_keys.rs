@@ -1,5 +1,13 @@
 //! Keys that the issuer publishes: fetched when they are needed, and kept while it is away.
 
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
 use super::harness::{
     issuer::{DISCOVERY, Issuer, JWKS, Resource},
     mint::{self, HMAC, P256, RSA, token},
@@ -110,6 +118,63 @@ async fn a_published_secret_is_no_key() {
     get("/").bearer(&RSA.token("RS256", &mint::claims())).send(&gate).await.must_pass();
     get("/").bearer(&token()).send(&gate).await.must_be(401, "invalid_token");
     assert_eq!(published(&gate).await["keys"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_set_of_nothing_but_broken_keys_does_not_replace_a_good_one() {
+    // A point that is not on its curve, which only the platform can see.
+    let mut broken = P256.jwk();
+    broken["y"] = broken["x"].clone();
+    let (good, broken) = (mint::jwks(&[&P256]), json!({ "keys": [broken] }).to_string());
+    let origin = Origin::start().await;
+    let is_broken = Arc::new(AtomicBool::new(true));
+    let now_broken = Arc::clone(&is_broken);
+    let service = Faults::answering(move |_| {
+        let is_broken = now_broken.load(Ordering::Relaxed);
+        Reply::new(200, if is_broken { broken.as_str() } else { good.as_str() })
+    })
+    .await;
+    let kv = Kv::start().await;
+    let setup = || from(&origin, &service).set("providers.0.jwks.cooldown_seconds", 1);
+    let token = |jti: &str| P256.token("ES256", &mint::claims_with(json!({ "jti": jti })));
+    let gate = Gate::start(setup().assertion(60).kv(&kv)).await;
+    get("/").bearer(&token("a")).send(&gate).await.must_be(503, "auth_unavailable");
+    gate.logged(&["keys_not_fetched", "none of its keys"]).await;
+    assert_eq!((published(&gate).await["state"].clone(), kv.puts()), ("absent".into(), 0));
+
+    is_broken.store(false, Ordering::Relaxed);
+    let gate = Gate::start(setup()).await;
+    get("/").bearer(&token("a")).send(&gate).await.must_pass();
+    is_broken.store(true, Ordering::Relaxed);
+    // A key that nobody knows has the set fetched again.
+    let unknown = P256.token_with_header(&json!({ "alg": "ES256", "kid": "b" }), &mint::claims());
+    eventually("the broken set is fetched", async || {
+        get("/").bearer(&unknown).send(&gate).await;
+        gate.log().contains("none of its keys")
+    })
+    .await;
+    for jti in ["a", "b"] {
+        get("/").bearer(&token(jti)).send(&gate).await.must_pass();
+    }
+}
+
+#[tokio::test]
+async fn many_first_requests_are_one_fetch() {
+    let origin = Origin::start().await;
+    let service = publishes(serde_json::from_str(&mint::jwks(&[&P256])).unwrap()).await;
+    service.set(Mode::Slow(Duration::from_millis(300))).await;
+    let gate = Gate::start(from(&origin, &service)).await;
+    let requests: Vec<_> = (0..50)
+        .map(|number| {
+            let token =
+                P256.token("ES256", &mint::claims_with(json!({ "jti": number.to_string() })));
+            get("/").bearer(&token)
+        })
+        .collect();
+    let replies = futures_util::future::join_all(requests.iter().map(|one| one.send(&gate))).await;
+    replies.iter().for_each(Reply::must_pass);
+    assert_eq!(service.count("/jwks"), 1);
+    gate.must_be_calm();
 }
 
 #[tokio::test]

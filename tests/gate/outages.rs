@@ -127,6 +127,23 @@ fn an_open_breaker_asks_nobody_and_a_probe_closes_it() {
 }
 
 #[test]
+fn nobody_waits_for_a_probe_who_can_pass_without() {
+    for (on_outage, patience_ms) in [("signature", Some(0)), ("deny", None)] {
+        let gate = asking(&RSA, &json!({ "on_outage": on_outage }), true).gate_with(false);
+        let mut world = World::new(json!({}));
+        world.service.state = State::Down;
+        for number in 0..5 {
+            world.present(&gate, &token(&number.to_string()));
+        }
+        let packed = with_token(&token("probe"));
+        let later = world.now + 4_000;
+        let asked = gate.decide(&RequestHead::unpack(&packed), later, &mut Findings::default());
+        let Ok(Decision::Ask(Question::Verdict(inquiry))) = asked else { panic!("{asked:?}") };
+        assert_eq!(inquiry.patience_ms(), patience_ms, "{on_outage}");
+    }
+}
+
+#[test]
 fn an_open_breaker_lets_nobody_wait_for_a_call_from_before() {
     let gate = asking(&RSA, &json!({ "on_outage": "signature" }), true).gate_with(false);
     let mut world = World::new(json!({}));
@@ -182,13 +199,158 @@ fn what_was_withdrawn_is_no_last_word_for_other_isolates() {
     // The one that heard it goes by it.
     world.now += 11_000;
     assert_eq!(world.present(&first, &token("a")), Outcome::Denied(Reason::Inactive));
-    // What nobody ever called active makes nobody write.
-    world.service.state = State::Up;
-    world.service.withdrawn.insert(token("b"));
-    let mut changes = world.kv_changes;
-    world.present(&first, &token("b"));
-    changes = world.kv_changes - changes;
-    assert_eq!(changes, 0);
+}
+
+#[test]
+fn what_anybody_can_invent_makes_nobody_write() {
+    let settings = json!({ "on_outage": "stale", "opaque_tokens": "accept" });
+    let gate = asking(&RSA, &settings, true).gate();
+    let mut world = World::new(json!({}));
+    world.service.withdrawn.insert("invented".to_owned());
+    assert_eq!(world.present(&gate, "invented"), Outcome::Denied(Reason::UnknownToken));
+    assert_eq!(world.kv_changes, 0);
+}
+
+#[test]
+fn what_was_withdrawn_goes_from_kv_also_where_kv_was_late() {
+    let mut world = World::new(json!({}));
+    world.present(&gate("stale", true), &token("a"));
+    world.service.withdrawn.insert(token("a"));
+    world.now += 600_000;
+    world.kv_takes_ms = 60;
+    let inactive = Outcome::Denied(Reason::Inactive);
+    assert_eq!(world.present(&gate("stale", true), &token("a")), inactive);
+    assert_eq!(world.kv.len(), 0);
+
+    let settings = json!({ "on_outage": "stale", "opaque_tokens": "accept" });
+    let opaque = || asking(&RSA, &settings, true).gate();
+    let mut world = World::new(json!({ "aud": "api", "sub": "alice", "exp": NOW + 90_000 }));
+    assert_eq!(mode(&world.present(&opaque(), "opaque")), Mode::Normal);
+    world.service.withdrawn.insert("opaque".to_owned());
+    world.now += 600_000;
+    world.kv_takes_ms = 60;
+    let unknown = Outcome::Denied(Reason::UnknownToken);
+    assert_eq!(world.present(&opaque(), "opaque"), unknown);
+    assert_eq!(world.kv.len(), 0);
+}
+
+#[test]
+fn what_only_the_auth_service_can_say_is_not_the_fault_of_the_token() {
+    for (rule, claims, token_lacks) in [
+        (json!({ "claims": { "tenant": ["acme"] } }), json!({ "tenant": "acme" }), json!({})),
+        (json!({ "scopes_all": ["a"] }), json!({ "scope": "a" }), json!({ "scope": null })),
+    ] {
+        let mut setup = asking(&RSA, &json!({ "on_outage": "signature" }), true);
+        let mut rule = rule;
+        rule["path"] = "/".into();
+        setup.table["rules"] = json!([rule]);
+        let gate = setup.gate();
+        let token = |jti: &str, members: &Value| {
+            let mut all = json!({ "exp": NOW + 100_000, "jti": jti });
+            all.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+            RSA.token(&json!({ "alg": "RS256", "kid": "k1" }), &claims_with(all))
+        };
+        let mut world = World::new(claims);
+        assert_eq!(mode(&world.present(&gate, &token("a", &token_lacks))), Mode::Normal);
+        world.service.state = State::Down;
+        let silent = Outcome::Denied(Reason::AuthServiceSilent);
+        assert_eq!(world.present(&gate, &token("b", &token_lacks)), silent, "{rule}");
+        // Where the token speaks, nobody else can help it.
+        let spoken = json!({ "tenant": "evil", "scope": "b" });
+        let denied = world.present(&gate, &token("c", &spoken));
+        let is_final = matches!(denied, Outcome::Denied(Reason::MissingScope | Reason::WrongClaim));
+        assert!(is_final, "{denied:?}");
+    }
+}
+
+#[test]
+fn a_waiter_learns_what_came_of_the_call_that_it_waited_for() {
+    for (silence, reason) in [
+        (Silence::RefusesUs, Reason::AuthServiceRefusesUs),
+        (Silence::TimedOut, Reason::AuthServiceSilent),
+    ] {
+        let gate = asking(&RSA, &json!({}), false).gate_with(false);
+        let packed = with_token(&token("a"));
+        let head = RequestHead::unpack(&packed);
+        let ask = |now, findings: &mut Findings| gate.decide(&head, now, findings);
+        let then = NOW * 1_000;
+        let asked = ask(then, &mut Findings::default());
+        let Ok(Decision::Ask(Question::Verdict(inquiry))) = asked else { panic!("{asked:?}") };
+        let mut waiter = Findings::default();
+        let waits = ask(then, &mut waiter);
+        assert!(matches!(waits, Ok(Decision::Ask(Question::Moment(_)))), "{waits:?}");
+        let _ = gate.hear_verdict(inquiry, Err(silence), then + 10);
+        // A third request comes before the waiter looks again, and asks anew.
+        let asked = ask(then + 11, &mut Findings::default());
+        assert!(matches!(asked, Ok(Decision::Ask(Question::Verdict(_)))), "{asked:?}");
+        let denial = ask(then + 20, &mut waiter).map(|_| ()).map_err(|denial| denial.reason);
+        assert_eq!(denial, Err(reason));
+    }
+}
+
+#[test]
+fn kv_is_not_waited_for_longer_than_the_auth_service() {
+    for (cache, kv_timeout_ms) in [("auto", 50), ("always", 50), ("auto", 1_000), ("always", 1_000)]
+    {
+        let mut setup = asking(&RSA, &json!({ "on_outage": "signature" }), true);
+        setup.table["validation_cache"] = cache.into();
+        setup.table["validation_cache_timeout_ms"] = kv_timeout_ms.into();
+        let gate = setup.gate();
+        let mut world = World::new(json!({}));
+        world.service.state = State::Hanging;
+        world.kv_takes_ms = kv_timeout_ms;
+        assert_eq!(mode(&world.present(&gate, &token("a"))), Mode::Signature);
+        assert_eq!(world.now - NOW * 1_000, 80, "{cache} {kv_timeout_ms}");
+    }
+}
+
+#[test]
+fn a_token_that_begins_during_an_outage_passes_from_then_on() {
+    let settings = json!({ "on_outage": "stale", "opaque_tokens": "accept" });
+    for (claim, reason) in [("nbf", Reason::NotYetValid), ("iat", Reason::NotYetValid)] {
+        let gate = asking(&RSA, &settings, true).gate();
+        let mut claims = json!({ "aud": "api", "sub": "alice", "exp": NOW + 90_000 });
+        claims[claim] = (NOW + 5).into();
+        let mut world = World::new(claims);
+        assert_eq!(world.present(&gate, "opaque"), Outcome::Denied(reason), "{claim}");
+        world.service.state = State::Down;
+        world.now += 700_000;
+        assert_eq!(mode(&world.present(&gate, "opaque")), Mode::Stale, "{claim}");
+    }
+}
+
+/// A token that does not say since when it counts.
+fn ageless(jti: &str) -> String {
+    let claims = json!({ "exp": NOW + 100_000, "jti": jti, "nbf": null, "iat": null });
+    RSA.token(&json!({ "alg": "RS256", "kid": "k1" }), &claims_with(claims))
+}
+
+#[test]
+fn a_clock_that_was_set_back_keeps_no_mistake() {
+    let gate = gate("signature", true);
+    let mut world = World::new(json!({}));
+    world.service.withdrawn.insert(ageless("a"));
+    assert_eq!(world.present(&gate, &ageless("a")), Outcome::Denied(Reason::Inactive));
+    world.service.withdrawn.clear();
+    world.now -= 300_000;
+    assert_eq!(mode(&world.present(&gate, &ageless("a"))), Mode::Normal);
+}
+
+#[test]
+fn a_waiter_takes_no_answer_from_before_the_clock_was_set_back() {
+    let gate = asking(&RSA, &json!({}), false).gate_with(false);
+    let mut world = World::new(json!({}));
+    world.present(&gate, &ageless("a"));
+    world.now -= 300_000;
+    let packed = with_token(&ageless("a"));
+    let head = RequestHead::unpack(&packed);
+    let asked = gate.decide(&head, world.now, &mut Findings::default());
+    assert!(matches!(asked, Ok(Decision::Ask(Question::Verdict(_)))), "{asked:?}");
+    let mut waiter = Findings::default();
+    for moment in [0, 20] {
+        let waits = gate.decide(&head, world.now + moment, &mut waiter);
+        assert!(matches!(waits, Ok(Decision::Ask(Question::Moment(_)))), "{waits:?}");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use edgeward::core::denial::Reason;
 use edgeward::core::introspection::Silence;
 use edgeward::core::mode::Mode;
 use edgeward::core::request::RequestHead;
-use edgeward::gate::{Decision, Findings, Gate, KvChange, Question};
+use edgeward::gate::{Decision, Findings, Gate, KvChange, Question, Stored};
 use serde_json::{Map, Value};
 
 use crate::fixture::{NOW, with_token};
@@ -100,9 +100,16 @@ impl World {
     fn answer(&mut self, gate: &Gate<NativeCrypto>, question: Question, findings: &mut Findings) {
         match question {
             Question::Stored(lookup) => {
-                self.now += self.kv_takes_ms;
+                let most_ms = gate.settings().validation_cache_timeout_ms;
+                let most_ms = lookup.patience_ms().map_or(most_ms, |it| it.min(most_ms));
+                let is_late = self.kv_takes_ms > i64::from(most_ms);
+                self.now += self.kv_takes_ms.min(most_ms.into());
                 let found = self.kv.get(lookup.kv_key()).filter(|(_, until)| self.now < *until);
-                let value = found.map(|(value, _)| value.as_slice());
+                let value = match found {
+                    _ if is_late => Stored::Late,
+                    Some((value, _)) => Stored::Found(value),
+                    None => Stored::Absent,
+                };
                 gate.hear_stored(&lookup, value, findings, self.now);
             }
             Question::Verdict(inquiry) => {
