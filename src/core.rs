@@ -26,6 +26,7 @@ pub mod problem;
 pub mod refresh;
 pub mod remote_keys;
 pub mod request;
+pub mod revocation;
 pub mod rules;
 pub mod sealed;
 pub mod secret;
