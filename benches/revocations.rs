@@ -52,7 +52,7 @@ fn measure(count: u64) {
         (0..ASKED).map(|at| target(at.wrapping_mul(7_919) % count.max(1))).collect();
     let present_ns = nanos(ASKED, || {
         for target in &present {
-            black_box(list.effect(black_box(*target), NOW));
+            black_box(list.revokes(black_box(*target), None, NOW));
         }
     });
 

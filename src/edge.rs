@@ -12,15 +12,19 @@ mod crypto;
 mod exchange;
 mod glue;
 mod head;
+mod hub;
 mod keys;
 mod kv;
 mod later;
 mod log;
+mod objects;
 mod prewarm;
 #[cfg(feature = "probe")]
 pub mod probe;
 mod proxy;
+mod relay;
 mod respond;
+mod revocations;
 
 use wasm_bindgen::JsValue;
 use web_sys::Request;
@@ -34,7 +38,9 @@ use crate::gate::{Decision, Findings};
 use boot::{Isolate, State};
 use later::Waiting;
 
-pub use glue::Context;
+pub use glue::{Context, Object};
+pub use hub::{hub_alarm, hub_fetch};
+pub use relay::relay_fetch;
 
 /// Answers one request: a response, or the promise of one.
 #[must_use]
@@ -53,6 +59,9 @@ pub fn serve(request: &Request, env: &JsValue, context: &Context) -> JsValue {
             Ok(Decision::Forward(permit)) => proxy::forward(isolate, request, &head, &permit),
             Ok(Decision::Answer(response)) => respond::send(&response, head.method),
             Ok(Decision::Prewarm) => prewarm::answer(isolate, gate, Clone::clone(request), context),
+            Ok(Decision::Revocations(call)) => {
+                revocations::answer(isolate, gate, Clone::clone(request), context, call)
+            }
             Ok(Decision::Ask(question)) => {
                 // Not a copy with a body of its own, but another reference to it.
                 let (request, context) = (Clone::clone(request), context.clone());
@@ -63,7 +72,7 @@ pub fn serve(request: &Request, env: &JsValue, context: &Context) -> JsValue {
         },
     };
     if let State::Ready(gate) = &isolate.state {
-        later::after_decision(isolate, gate, context, &mut findings);
+        later::after_decision(isolate, gate, request, context, &mut findings);
     }
     isolate.recycle(packed);
     answer

@@ -14,19 +14,20 @@ mod keyring;
 mod permit;
 mod prewarm;
 mod question;
+mod revocation;
+mod revoke;
 mod service;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use crate::core::access::{Access, Lack, Requirement};
+use crate::core::access::{Access, Freshness, Lack, Requirement};
 use crate::core::assertion::{Assertion, Signer};
 use crate::core::cache::TokenCache;
 use crate::core::claims::{Millis, NumericDate};
 use crate::core::config::Settings;
 use crate::core::credentials::{self, Credentials, CredentialsFault};
 use crate::core::denial::{Denial, Reason, TextResponse};
-use crate::core::mode::Mode;
 use crate::core::path::RequestPath;
 use crate::core::request::RequestHead;
 use crate::core::rules::Matched;
@@ -37,15 +38,18 @@ use crate::core::verify::SignatureEngine;
 use admin::AdminToken;
 use identity::Assured;
 use keyring::KeyRing;
+use revocation::Revocations;
 use service::AuthService;
 
 pub use admin::Misconfigured;
-pub use boot::Report;
+pub use boot::{Bindings, Report};
 pub use permit::{Body, Permit};
 pub use prewarm::{MOST_LIST_BYTES, Order, Outcome, Warming};
 pub use question::{
     BreakerNews, Findings, Inquiry, KvChange, Lookup, Question, ServiceCall, Stored, Told,
 };
+pub use revocation::NotTaken;
+pub use revoke::{HubCall, RevocationCall, Revoker};
 
 /// Everything that a decision needs, ready: the settings, the keys, what is already known.
 pub struct Gate<E: SignatureEngine> {
@@ -55,6 +59,8 @@ pub struct Gate<E: SignatureEngine> {
     keys: Vec<KeyRing<E::Key>>,
     /// One for each provider that has one.
     services: Vec<Option<AuthService<E::SigningKey>>>,
+    /// If there are any.
+    revocations: Option<Revocations>,
     /// For what is kept in KV; nothing is, without.
     sealing: Option<Sealing>,
     signer: Option<Signer<E::SigningKey>>,
@@ -66,6 +72,8 @@ pub struct Gate<E: SignatureEngine> {
     prewarm_from: Cell<Millis>,
     tally: Tally,
     admin_token: AdminToken,
+    /// Who else may revoke.
+    revoking_clients: Vec<revoke::Client>,
     report: Report,
 }
 
@@ -93,6 +101,8 @@ pub enum Decision<'g> {
     Answer(TextResponse),
     /// The admin sends a list of tokens to be validated ahead, see [`Gate::prewarm`].
     Prewarm,
+    /// It is about revocations, see [`Gate::hub_call`].
+    Revocations(RevocationCall),
     /// There is no decision before this is known.
     Ask(Question),
 }
@@ -134,7 +144,7 @@ impl<E: SignatureEngine> Gate<E> {
         };
         match &decision {
             Ok(Decision::Forward(permit)) => self.tally.permit(permit.mode()),
-            Ok(Decision::Answer(_) | Decision::Prewarm | Decision::Ask(_)) => {}
+            Ok(_) => {}
             Err(denial) => self.tally.deny(denial.reason),
         }
         decision
@@ -225,19 +235,19 @@ impl<E: SignatureEngine> Gate<E> {
         let lenience = |usual| {
             each(rules).map(|(rule, _)| rule.on_outage.unwrap_or(usual)).min().unwrap_or(usual)
         };
-        let assured =
-            self.assure(&credentials.token, lenience, now, findings).map_err(
-                |stop| match stop {
-                    Stop::Denied(denial) => Stop::Denied(at_rule(denial)),
-                    asking @ Stop::Asking(_) => asking,
-                },
-            )?;
+        let freshness = each(rules).map(|(rule, _)| rule.revocation).max().unwrap_or_default();
+        let assured = self.assure(&credentials.token, lenience, freshness, now, findings).map_err(
+            |stop| match stop {
+                Stop::Denied(denial) => Stop::Denied(at_rule(denial)),
+                asking @ Stop::Asking(_) => asking,
+            },
+        )?;
         let facts = assured.basis.facts().map_err(|reason| at_rule(Denial::new(reason)))?;
         // (6)
         for (requirement, rule) in each(rules) {
             requirement.check(facts).map_err(|lack| {
                 if lack != Lack::Provider
-                    && assured.mode == Mode::Signature
+                    && assured.mode.is_by_signature()
                     && requirement.is_open(facts)
                 {
                     // The auth service could say what is missing.
@@ -297,6 +307,7 @@ static DEFAULT_REQUIREMENT: Requirement = Requirement {
     scopes_any: Vec::new(),
     claims: Vec::new(),
     on_outage: None,
+    revocation: Freshness::Standard,
 };
 
 /// The requirements that a request must satisfy, with the rule that each comes from.

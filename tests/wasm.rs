@@ -16,7 +16,7 @@ use edgeward::core::request::RequestHead;
 use edgeward::core::secret;
 use edgeward::core::secret::ClientKey;
 use edgeward::core::verify::{KeyRefused, SignatureEngine};
-use edgeward::gate::{Findings, Gate};
+use edgeward::gate::{Bindings, Findings, Gate};
 use wasm_bindgen_test::wasm_bindgen_test;
 
 /// The first example of RFC 7515 (appendix A.1): its token, its key, and the end of its life.
@@ -66,7 +66,8 @@ fn gate() -> Gate<NoCrypto> {
                         "algorithms": ["HS256"], "keys": ["KEY"], "required_claims": [] }]
     }"#;
     let secret = |name: &str| (name == "KEY").then(|| KEY.to_owned());
-    Gate::boot(table, &secret, true, NoCrypto).unwrap_or_else(|problems| panic!("{problems:?}"))
+    Gate::boot(table, &secret, Bindings { has_kv: true, has_relays: false }, NoCrypto)
+        .unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 
 fn reason(token: &str, now: i64) -> Option<Reason> {

@@ -23,6 +23,18 @@ pub struct Requirement {
     pub claims: Vec<ClaimRequirement>,
     /// What happens while the auth service gives no answer; `None` for what the provider says.
     pub on_outage: Option<OnOutage>,
+    /// How current the list of revocations has to be.
+    pub revocation: Freshness,
+}
+
+/// How current the list of revocations has to be that a request is checked against.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Freshness {
+    /// As the operator says for all.
+    #[default]
+    Standard,
+    /// Refreshed for this request.
+    Strict,
 }
 
 /// Who may pass.

@@ -17,6 +17,7 @@ use super::assertion::Assertion;
 use super::claims::{Millis, NumericDate};
 use super::denial::Reason;
 use super::facts::Facts;
+use super::revocation::target::{Marks, Targets};
 
 /// How many tokens the cache is made for: its table starts with room for so many, which takes about
 /// 1 MB, because growing in between would take a large part of a millisecond of one request. Only
@@ -46,6 +47,10 @@ pub struct Known {
     pub sought_at: Option<Millis>,
     /// The assertion that was signed last.
     pub assertion: Option<Rc<Assertion>>,
+    /// What a list of revocations is asked for it.
+    pub marks: Marks,
+    /// After which change of the list it was looked for closely, and not found; 0 for never.
+    pub clear_at: u32,
 }
 
 /// What an auth service said about a token.
@@ -56,6 +61,9 @@ pub struct Verdict {
     pub outcome: Result<Facts, Reason>,
     /// When it said so.
     pub checked_at: NumericDate,
+    /// By what an active token can be revoked as far as the answer says it, and when it was issued,
+    /// where there are revocations.
+    pub named: Option<Box<(Targets, Option<NumericDate>)>>,
 }
 
 impl Verdict {
@@ -72,7 +80,8 @@ impl Verdict {
     }
 
     fn weight(&self) -> usize {
-        size_of::<Self>() + self.outcome.as_ref().map_or(0, Facts::weight)
+        let named = self.named.as_ref().map_or(0, |_| size_of::<(Targets, Option<NumericDate>)>());
+        size_of::<Self>() + named + self.outcome.as_ref().map_or(0, Facts::weight)
     }
 }
 

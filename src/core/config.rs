@@ -45,10 +45,14 @@ pub struct Settings {
     pub rules: RuleTable<Requirement>,
     /// Whether a rule lets requests pass while an auth service is silent.
     pub some_rule_may_degrade: bool,
+    /// Position of the first rule that wants revocations to be asked for each request, if any.
+    pub strict_rule: Option<usize>,
     /// Every claim that a rule asks about; [`Requirement`] refers to them by position.
     pub rule_claims: Vec<String>,
     /// What the origin is told.
     pub forward: Forward,
+    /// How revocations are kept.
+    pub revocation: Revocation,
 }
 
 /// What validations are kept in KV for.
@@ -178,6 +182,47 @@ pub enum OpaqueTokens {
     Accept,
     /// Ask about them; the answer need not say for whom the token is.
     AcceptForAnyAudience,
+}
+
+/// How revocations are kept, and who may make them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revocation {
+    /// Whether the configuration speaks of it, so that it cannot be without.
+    pub is_asked_for: bool,
+    /// After so long an isolate's list is refreshed in the background, in seconds.
+    pub refresh_seconds: i64,
+    /// So old may a list be that a request is checked against, in seconds: the bound on the life of a
+    /// revoked token.
+    pub max_staleness_seconds: i64,
+    /// What happens to a request when there is no younger list.
+    pub on_stale: OnStale,
+    /// For how long a revocation counts whose tokens may live without end, in seconds.
+    pub retention_seconds: i64,
+    /// How many relays share the load of one region.
+    pub relays_per_region: u32,
+    /// The longest that one refresh may take, in milliseconds.
+    pub timeout_ms: u32,
+    /// Who may revoke tokens of their own (RFC 7009).
+    pub clients: Vec<RevocationClient>,
+}
+
+/// What happens to a request when the list of revocations is too old.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnStale {
+    /// Deny it: 503.
+    #[default]
+    Deny,
+    /// Go by the list that there is. Only where `ALLOW_DEGRADED_AUTH` is on.
+    Serve,
+}
+
+/// A client that may revoke its own tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RevocationClient {
+    /// `client_id` of its tokens, and its name when it comes.
+    pub client_id: String,
+    /// Name of the secret binding with its password.
+    pub client_secret: String,
 }
 
 /// What the origin is told about a permitted request.

@@ -213,7 +213,8 @@ fn query<'a>(head: &RequestHead<'a>, name: &str) -> Result<Option<Cow<'a, str>>,
 }
 
 /// Decodes `application/x-www-form-urlencoded`, the way every origin reads a query.
-fn form_decode(text: &str) -> String {
+#[must_use]
+pub fn form_decode(text: &str) -> String {
     let bytes = percent_decode(&text.replace('+', " "));
     String::from_utf8_lossy(&bytes).into_owned()
 }

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 
 use super::claims::Millis;
+use super::revocation::target::Kind;
 
 /// What the client is told. The names are part of the interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -99,6 +100,10 @@ pub enum Reason {
     Inactive,
     /// The auth service does not know an opaque token, or not any more.
     UnknownToken,
+    /// It was revoked here.
+    Revoked,
+    /// The list of revocations is too old to tell.
+    RevocationsUnknown,
     /// The auth service gave no answer.
     AuthServiceSilent,
     /// The issuer's keys could not be fetched.
@@ -135,6 +140,8 @@ pub struct Denial {
     pub rule: Option<usize>,
     /// In how many seconds it may be worth to try again.
     pub retry_after: Option<u32>,
+    /// By what the token is revoked, for the log.
+    pub revoked_by: Option<Kind>,
 }
 
 /// A response that is all text.
@@ -161,7 +168,7 @@ pub struct Recipient<'a> {
 
 impl Reason {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 40] = [
         Self::NoCredentials,
         Self::SeveralCredentials,
         Self::MalformedCredentials,
@@ -190,6 +197,8 @@ impl Reason {
         Self::WrongClaim,
         Self::Inactive,
         Self::UnknownToken,
+        Self::Revoked,
+        Self::RevocationsUnknown,
         Self::AuthServiceSilent,
         Self::KeysUnavailable,
         Self::AuthServiceRefusesUs,
@@ -234,6 +243,8 @@ impl Reason {
             Self::WrongClaim => "wrong_claim",
             Self::Inactive => "inactive",
             Self::UnknownToken => "unknown_token",
+            Self::Revoked => "revoked",
+            Self::RevocationsUnknown => "revocations_unknown",
             Self::AuthServiceSilent => "auth_service_silent",
             Self::KeysUnavailable => "keys_unavailable",
             Self::AuthServiceRefusesUs => "auth_service_refuses_us",
@@ -289,8 +300,10 @@ impl Reason {
             | Self::MissingClaim
             | Self::ProviderNotAccepted
             | Self::UnknownToken => Code::InvalidToken,
-            Self::Inactive => Code::RevokedToken,
-            Self::AuthServiceSilent | Self::KeysUnavailable => Code::AuthUnavailable,
+            Self::Inactive | Self::Revoked => Code::RevokedToken,
+            Self::AuthServiceSilent | Self::KeysUnavailable | Self::RevocationsUnknown => {
+                Code::AuthUnavailable
+            }
             Self::Expired => Code::ExpiredToken,
             Self::MissingScope | Self::WrongClaim => Code::InsufficientScope,
             Self::BadConfiguration | Self::AssertionFailed | Self::AuthServiceRefusesUs => {
@@ -403,7 +416,14 @@ impl Denial {
     /// A refusal before any provider or rule is known.
     #[must_use]
     pub const fn new(reason: Reason) -> Self {
-        Self { reason, scope: String::new(), provider: None, rule: None, retry_after: None }
+        Self {
+            reason,
+            scope: String::new(),
+            provider: None,
+            rule: None,
+            retry_after: None,
+            revoked_by: None,
+        }
     }
 
     /// A refusal of a token of the provider at this position.
@@ -475,6 +495,7 @@ impl Denial {
             path: cut(about.path),
             provider: about.provider,
             reason: self.reason.name(),
+            revoked_by: self.revoked_by.map(Kind::name),
             rule: self.rule,
             status: code.status(),
             time: about.now,
@@ -508,6 +529,8 @@ struct LogLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     provider: Option<&'a str>,
     reason: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revoked_by: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rule: Option<usize>,
     status: u16,
@@ -652,6 +675,8 @@ mod tests {
             (R::WrongClaim, "wrong_claim", "insufficient_scope", 403),
             (R::Inactive, "inactive", "revoked_token", 401),
             (R::UnknownToken, "unknown_token", "invalid_token", 401),
+            (R::Revoked, "revoked", "revoked_token", 401),
+            (R::RevocationsUnknown, "revocations_unknown", "auth_unavailable", 503),
             (R::AuthServiceSilent, "auth_service_silent", "auth_unavailable", 503),
             (R::KeysUnavailable, "keys_unavailable", "auth_unavailable", 503),
             (R::AuthServiceRefusesUs, "auth_service_refuses_us", "misconfigured", 503),

@@ -13,21 +13,54 @@ pub enum Mode {
     Stale,
     /// The signature alone; the auth service has not said anything.
     Signature,
+    /// A list of revocations that is older than it should be.
+    RevocationStale,
+    /// Both of this and an answer that should have been asked again.
+    StaleAndRevocationStale,
+    /// Both of this and the signature alone.
+    SignatureAndRevocationStale,
 }
 
 impl Mode {
     /// All degraded ones.
-    pub const DEGRADED: [Self; 2] = [Self::Stale, Self::Signature];
+    pub const DEGRADED: [Self; 5] = [
+        Self::Stale,
+        Self::Signature,
+        Self::RevocationStale,
+        Self::StaleAndRevocationStale,
+        Self::SignatureAndRevocationStale,
+    ];
 
-    /// The value of `X-Auth-Degraded`, and the label of the metric; nothing where there is nothing
-    /// to say.
+    /// The value of `X-Auth-Degraded`, a list, and the label of the metric; nothing where there is
+    /// nothing to say.
     #[must_use]
     pub const fn name(self) -> Option<&'static str> {
         match self {
             Self::Normal => None,
             Self::Stale => Some("stale"),
             Self::Signature => Some("signature"),
+            Self::RevocationStale => Some("revocation-stale"),
+            Self::StaleAndRevocationStale => Some("stale, revocation-stale"),
+            Self::SignatureAndRevocationStale => Some("signature, revocation-stale"),
         }
+    }
+
+    /// The same, on a list of revocations that is older than it should be.
+    #[must_use]
+    pub const fn with_stale_revocations(self) -> Self {
+        match self {
+            Self::Normal | Self::RevocationStale => Self::RevocationStale,
+            Self::Stale | Self::StaleAndRevocationStale => Self::StaleAndRevocationStale,
+            Self::Signature | Self::SignatureAndRevocationStale => {
+                Self::SignatureAndRevocationStale
+            }
+        }
+    }
+
+    /// Whether nobody but the token itself has spoken.
+    #[must_use]
+    pub const fn is_by_signature(self) -> bool {
+        matches!(self, Self::Signature | Self::SignatureAndRevocationStale)
     }
 
     /// Whether there is nothing to say.

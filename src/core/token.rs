@@ -43,6 +43,13 @@ pub struct Header {
 pub const REFUSED_MEMBERS: [&str; 9] =
     ["crit", "b64", "zip", "enc", "cty", "jwk", "jku", "x5u", "x5c"];
 
+/// Whether a text has the form of a JWT, so that it is not taken for something that only its issuer can
+/// read.
+#[must_use]
+pub fn is_like_a_jwt(text: &str) -> bool {
+    text.starts_with("eyJ") && text.matches('.').count() == 2
+}
+
 /// Why a text is no token. It carries no part of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenFault {

@@ -27,6 +27,7 @@ use super::config::{OpaqueTokens, Provider, Settings};
 use super::denial::Reason;
 use super::facts::Facts;
 use super::keys::{self, Material, NoKey, VerificationKey};
+use super::revocation::target::{Fingerprint, Kind, Targets};
 use super::secret::ClientKey;
 use super::token::{TokenFault, UntrustedToken};
 
@@ -277,6 +278,31 @@ impl Candidate<'_> {
     pub fn names_one_of<K>(&self, keys: &[ReadyKey<K>]) -> bool {
         let named = self.token.header.key_id.as_deref();
         named.is_some() && keys.iter().any(|key| key.description.kid.as_deref() == named)
+    }
+
+    /// All by which it can be revoked, as a token of this issuer.
+    #[must_use]
+    pub fn targets(&self, issuer: &str) -> Targets {
+        let UntrustedToken { header, claims, signing_input, .. } = &self.token;
+        Targets::of(issuer, claims, header.key_id.as_deref(), Some(signing_input))
+    }
+
+    /// The fingerprint of the token itself, as one of this issuer.
+    #[must_use]
+    pub fn target(&self, issuer: &str) -> Fingerprint {
+        Fingerprint::of(Kind::Token, issuer, self.token.signing_input)
+    }
+
+    /// When it ends, if it says so in a form that counts.
+    #[must_use]
+    pub fn expiration(&self) -> Option<NumericDate> {
+        claims::date(&self.token.claims, "exp", Rounding::Down).ok().flatten()
+    }
+
+    /// When it was issued, if it says so in a form that counts.
+    #[must_use]
+    pub fn issued_at(&self) -> Option<NumericDate> {
+        claims::date(&self.token.claims, "iat", Rounding::Down).ok().flatten()
     }
 
     /// Checks what it says, steps 8 and 9. Only for a token whose signature was found right.

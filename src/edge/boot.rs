@@ -12,13 +12,14 @@ use web_sys::Request;
 use super::crypto::RuntimeCrypto;
 use super::head::PackedHead;
 use super::kv::Kv;
+use super::revocations::Relays;
 use super::{glue, log};
 use crate::core::config::{Origin, TABLE};
 use crate::core::denial::Code;
 use crate::core::log_budget::LogBudget;
 use crate::core::problem::Problem;
 use crate::core::verify::SignatureEngine as _;
-use crate::gate::{Gate, Misconfigured};
+use crate::gate::{Bindings, Gate, Misconfigured};
 
 /// What an isolate knows.
 pub(super) struct Isolate {
@@ -29,13 +30,15 @@ pub(super) struct Isolate {
     /// For denials that are the client's fault.
     denials_logged: LogBudget,
     /// For faults of ours and of the origin, which no flood of the others must hide.
-    faults_logged: LogBudget,
+    pub(super) faults_logged: LogBudget,
     /// For permits that rest on less than usual.
     pub(super) degraded_logged: LogBudget,
     /// Memory for the head of a request, used again by the next one.
     head: Cell<Vec<u8>>,
     /// Where isolates leave each other what they have found out.
     pub(super) kv: Kv,
+    /// Where revocations come from.
+    pub(super) relays: Relays,
     _on_origin_failure: Closure<dyn Fn(Request, String) -> JsValue>,
 }
 
@@ -90,7 +93,9 @@ impl Isolate {
     fn boot(env: &JsValue) -> Self {
         let secret = |name: &str| glue::binding_text(env, name);
         let mut kv = Kv::of(env);
-        let (state, service) = match Self::ready(env, &secret, kv.exists()) {
+        let relays = Relays::of(env);
+        let bindings = Bindings { has_kv: kv.exists(), has_relays: relays.exist() };
+        let (state, service) = match Self::ready(env, &secret, bindings) {
             Ok((gate, service)) => {
                 gate.report().warnings.iter().for_each(|warning| log::warning(warning));
                 (State::Ready(Box::new(gate)), service)
@@ -113,6 +118,7 @@ impl Isolate {
             state,
             service,
             kv,
+            relays,
             failure_ids: FailureIds::new(),
             denials_logged: LogBudget::default(),
             faults_logged: LogBudget::default(),
@@ -125,12 +131,12 @@ impl Isolate {
     fn ready(
         env: &JsValue,
         secret: &dyn Fn(&str) -> Option<String>,
-        has_kv: bool,
+        bindings: Bindings,
     ) -> Result<(Ready, JsValue), Vec<Problem>> {
         let table = secret(TABLE).ok_or_else(|| {
             vec![Problem::new(TABLE, "nothing", "the table [vars.AUTH] in wrangler.toml")]
         })?;
-        let gate = Gate::boot(&table, secret, has_kv, RuntimeCrypto)?;
+        let gate = Gate::boot(&table, secret, bindings, RuntimeCrypto)?;
         let service = match &gate.settings().origin {
             Origin::Url(_) => JsValue::UNDEFINED,
             Origin::Service(name) => {

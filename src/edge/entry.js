@@ -1,7 +1,34 @@
-// What the runtime calls. A plain object: the class that the `worker` crate's bundler makes of it
-// would be constructed, and wrapped in proxies, for each request.
+// What the runtime calls. A plain object for requests: the class that the `worker` crate's bundler makes
+// of it would be constructed, and wrapped in proxies, for each request.
 //
-// The exports of the wasm start their instance again if a panic has ended it.
-import { fetch } from "./index.js";
+// The exports of the wasm start their instance again if a panic has ended it. Durable Objects outlive
+// that, so they are objects of this side, with a number by which the wasm knows them.
+import { fetch, hubAlarm, hubFetch, relayFetch } from "./index.js";
+
+let objects = 0;
+
+class Durable {
+  constructor(state, env) {
+    this.storage = state.storage;
+    this.env = env;
+    this.number = ++objects;
+  }
+}
+
+export class RevocationHub extends Durable {
+  fetch(request) {
+    return hubFetch(this, request);
+  }
+
+  alarm() {
+    return hubAlarm(this);
+  }
+}
+
+export class RevocationRelay extends Durable {
+  fetch(request) {
+    return relayFetch(this, request);
+  }
+}
 
 export default { fetch };

@@ -249,3 +249,92 @@ export function sleep(millis) {
 export function within(promise, millis) {
   return Promise.race([promise, sleep(millis)]);
 }
+
+/** The namespace of Durable Objects of this name, if there is one. */
+export function objectNamespace(env, name) {
+  const namespace = env[name];
+  return typeof namespace?.idFromName === "function" ? namespace : undefined;
+}
+
+/**
+ * Calls a Durable Object: like `exchange`. `path` is that of the request, `body` its content, if it is
+ * one that has any; the object is made near `hint` if it is new.
+ */
+export async function callObject(namespace, name, hint, path, body, timeoutMs, mostBytes) {
+  // A copy, because `body` is memory of the wasm.
+  const init = { signal: AbortSignal.timeout(timeoutMs) };
+  if (body !== undefined) Object.assign(init, { method: "POST", body: body.slice() });
+  try {
+    const stub = namespace.get(namespace.idFromName(name), hint && { locationHint: hint });
+    const response = await stub.fetch(`https://object${path}`, init);
+    const content = await readAll(response.body, mostBytes);
+    return content === undefined ? { fault: "too large" } : { status: response.status, body: content };
+  } catch (error) {
+    return { fault: error?.name === "TimeoutError" ? "timeout" : "unreachable" };
+  }
+}
+
+/** A response that is bytes. */
+export function bytesResponse(status, body) {
+  return new Response(body.slice(), { status });
+}
+
+/** Continent and longitude of where a request is from, as far as the platform says, as lines. */
+export function placeOf(request) {
+  return `${request.cf?.continent ?? ""}\n${request.cf?.longitude ?? ""}`;
+}
+
+/** Runs a statement in the database of an object: its rows as lists, or nothing if it fails. */
+export function sql(object, statement, parameters) {
+  try {
+    return object.storage.sql.exec(statement, ...parameters).raw().toArray();
+  } catch (error) {
+    console.error(JSON.stringify({ event: "storage_failed", detail: String(error) }));
+    return undefined;
+  }
+}
+
+const ROW_BYTES = 28;
+
+/**
+ * The rows of a query as bytes, or nothing if it fails: a number in eight bytes, a target in twelve,
+ * two numbers in four each. One crossing for all of them.
+ */
+export function packRows(object, query, parameters) {
+  const rows = sql(object, query, parameters);
+  if (rows === undefined) return undefined;
+  const packed = new Uint8Array(rows.length * ROW_BYTES);
+  const view = new DataView(packed.buffer);
+  rows.forEach(([number, target, effect, expiresAt], at) => {
+    at *= ROW_BYTES;
+    view.setBigUint64(at, BigInt(number), true);
+    packed.set(new Uint8Array(target), at + 8);
+    view.setUint32(at + 20, effect, true);
+    view.setUint32(at + 24, expiresAt, true);
+  });
+  return packed;
+}
+
+/** Runs a statement with each of these rows. Whether all went well. */
+export function putRows(object, statement, packed) {
+  const view = new DataView(packed.buffer, packed.byteOffset, packed.byteLength);
+  for (let at = 0; at < packed.length; at += ROW_BYTES) {
+    const row = [
+      Number(view.getBigUint64(at, true)),
+      packed.slice(at + 8, at + 20),
+      view.getUint32(at + 20, true),
+      view.getUint32(at + 24, true),
+    ];
+    if (sql(object, statement, row) === undefined) return false;
+  }
+  return true;
+}
+
+/** Calls the object again after a while. A call that was due before is forgotten. */
+export async function setAlarm(object, millis) {
+  try {
+    await object.storage.setAlarm(Date.now() + millis);
+  } catch (error) {
+    console.error(JSON.stringify({ event: "storage_failed", detail: String(error) }));
+  }
+}

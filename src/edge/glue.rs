@@ -1,6 +1,6 @@
 //! The functions of `glue.js`, typed.
 
-use js_sys::Promise;
+use js_sys::{Array, Promise};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::{Closure, wasm_bindgen};
 use web_sys::Request;
@@ -114,6 +114,46 @@ extern "C" {
     #[wasm_bindgen(js_name = within)]
     pub(super) async fn within(promise: &Promise, millis: u32) -> JsValue;
 
+    /// A namespace of Durable Objects, or `undefined`.
+    #[wasm_bindgen(js_name = objectNamespace)]
+    pub(super) fn object_namespace(env: &JsValue, name: &str) -> JsValue;
+
+    /// Calls a Durable Object and reads what comes back.
+    #[wasm_bindgen(js_name = callObject)]
+    pub(super) async fn call_object(
+        namespace: &JsValue,
+        name: &str,
+        hint: Option<&str>,
+        path: &str,
+        body: Option<&[u8]>,
+        timeout_ms: u32,
+        most_bytes: u32,
+    ) -> Answer;
+
+    /// A response that is bytes.
+    #[wasm_bindgen(js_name = bytesResponse)]
+    pub(super) fn bytes_response(status: u16, body: &[u8]) -> JsValue;
+
+    /// Continent and longitude of where a request is from, as lines.
+    #[wasm_bindgen(js_name = placeOf)]
+    pub(super) fn place_of(request: &Request) -> String;
+
+    /// The rows of a statement as lists, or `undefined` if it failed.
+    #[wasm_bindgen(js_name = sql)]
+    pub(super) fn sql(object: &Object, statement: &str, parameters: &Array) -> JsValue;
+
+    /// The rows of a query as bytes, or nothing if it failed.
+    #[wasm_bindgen(js_name = packRows)]
+    pub(super) fn pack_rows(object: &Object, query: &str, parameters: &Array) -> Option<Vec<u8>>;
+
+    /// Runs a statement with each of these rows; whether all went well.
+    #[wasm_bindgen(js_name = putRows)]
+    pub(super) fn put_rows(object: &Object, statement: &str, packed: &[u8]) -> bool;
+
+    /// Calls the object again after a while.
+    #[wasm_bindgen(js_name = setAlarm)]
+    pub(super) async fn set_alarm(object: &Object, millis: u32);
+
     /// What came back.
     pub(super) type Answer;
 
@@ -128,6 +168,21 @@ extern "C" {
     /// The body.
     #[wasm_bindgen(method, getter)]
     pub(super) fn body(this: &Answer) -> Vec<u8>;
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// A Durable Object, as entry.js makes it.
+    #[derive(Clone)]
+    pub type Object;
+
+    /// What tells it from the others of this isolate.
+    #[wasm_bindgen(method, getter)]
+    pub(super) fn number(this: &Object) -> u32;
+
+    /// Its bindings.
+    #[wasm_bindgen(method, getter)]
+    pub(super) fn env(this: &Object) -> JsValue;
 }
 
 #[wasm_bindgen]

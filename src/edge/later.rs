@@ -13,7 +13,7 @@ use web_sys::Request;
 use super::boot::{Isolate, Ready};
 use super::glue::{self, Context};
 use super::head::PackedHead;
-use super::{exchange, keys, log, now, prewarm, proxy, respond};
+use super::{exchange, keys, log, now, prewarm, proxy, respond, revocations};
 use crate::core::introspection::{MOST_ANSWER_BYTES, Silence};
 use crate::core::request::RequestHead;
 use crate::gate::{Decision, Findings, Inquiry, KvChange, Question, ServiceCall, Told};
@@ -44,7 +44,7 @@ impl Waiting {
             self.find_out(question).await;
             let head = RequestHead::unpack(self.head.as_str());
             let decision = gate.decide(&head, now(), &mut self.findings);
-            after_decision(isolate, gate, &self.context, &mut self.findings);
+            after_decision(isolate, gate, &self.request, &self.context, &mut self.findings);
             match decision {
                 Ok(Decision::Forward(permit)) => {
                     return proxy::forward(isolate, &self.request, &head, &permit);
@@ -52,6 +52,9 @@ impl Waiting {
                 Ok(Decision::Answer(response)) => return respond::send(&response, head.method),
                 Ok(Decision::Prewarm) => {
                     return prewarm::answer(isolate, gate, self.request, &self.context);
+                }
+                Ok(Decision::Revocations(call)) => {
+                    return revocations::answer(isolate, gate, self.request, &self.context, call);
                 }
                 Ok(Decision::Ask(next)) => question = next,
                 Err(denial) => return respond::deny(isolate, &head, &denial, now(), None),
@@ -66,7 +69,8 @@ impl Waiting {
                 self.inquire(inquiry).await;
             }
             other => {
-                let change = find_out(isolate, gate, other, &mut self.findings).await;
+                let request = &self.request;
+                let change = find_out(isolate, gate, request, other, &mut self.findings).await;
                 store(isolate, &self.context, change);
             }
         }
@@ -103,6 +107,7 @@ impl Waiting {
 pub(super) async fn find_out(
     isolate: &Isolate,
     gate: &Ready,
+    request: &Request,
     question: Question,
     findings: &mut Findings,
 ) -> Option<KvChange> {
@@ -124,6 +129,11 @@ pub(super) async fn find_out(
             let change = told.change.take();
             findings.learn(told);
             change
+        }
+        Question::Revocations => {
+            let is_refreshed = revocations::refresh(isolate, gate, request).await;
+            findings.list_was_refreshed(is_refreshed);
+            None
         }
         Question::Moment(millis) => {
             glue::sleep(millis).await;
@@ -152,10 +162,14 @@ async fn inquire(gate: &Ready, inquiry: Inquiry) -> Told {
 pub(super) fn after_decision(
     isolate: &'static Isolate,
     gate: &'static Ready,
+    request: &Request,
     context: &Context,
     findings: &mut Findings,
 ) {
     store(isolate, context, findings.take_change());
+    if gate.take_list_due() {
+        revocations::refresh_later(isolate, gate, Clone::clone(request), context);
+    }
     if let Some(provider) = gate.take_due() {
         context.wait_until(&future_to_promise(async move {
             if let Some(change) = keys::fetch(isolate, gate, provider).await.change {

@@ -55,6 +55,20 @@ pub(super) fn degraded(
     glue::console_log(&line.to_string());
 }
 
+/// The list of revocations could not be refreshed.
+pub(super) fn list_not_refreshed(isolate: &Isolate, why: &str, now: Millis) {
+    let now = now.div_euclid(1_000);
+    if let Some(left_out) = isolate.faults_logged.take(now) {
+        let line = json!({
+            "event": "revocations_not_refreshed",
+            "detail": why,
+            "left_out": left_out,
+            "time": now,
+        });
+        glue::console_error(&line.to_string());
+    }
+}
+
 /// A breaker has changed its state.
 pub(super) fn breaker(provider: &str, news: &BreakerNews, now: Millis) {
     let line = json!({

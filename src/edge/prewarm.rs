@@ -44,7 +44,7 @@ async fn prewarm(
     let mut outcomes = Vec::with_capacity(orders.len());
     while !orders.is_empty() {
         let next = orders.drain(..orders.len().min(AT_A_TIME)).map(|order| async move {
-            let outcome = carry_out(isolate, gate, &order).await;
+            let outcome = carry_out(isolate, gate, request, &order).await;
             (order, outcome)
         });
         outcomes.extend(join_all(next).await);
@@ -52,7 +52,7 @@ async fn prewarm(
     gate.prewarmed(&outcomes)
 }
 
-async fn carry_out(isolate: &Isolate, gate: &Ready, order: &Order) -> Outcome {
+async fn carry_out(isolate: &Isolate, gate: &Ready, request: &Request, order: &Order) -> Outcome {
     let token = match order {
         Order::Token(token) => token,
         Order::Stored(kv_key) => {
@@ -66,7 +66,7 @@ async fn carry_out(isolate: &Isolate, gate: &Ready, order: &Order) -> Outcome {
         let warming = gate.warm(token, &mut findings, now());
         let (change, is_last) = match warming {
             Warming::Ask(question) => {
-                (later::find_out(isolate, gate, question, &mut findings).await, false)
+                (later::find_out(isolate, gate, request, question, &mut findings).await, false)
             }
             Warming::Good => (findings.take_change(), true),
             Warming::Refused(reason) => return Outcome::Refused(reason),

@@ -59,8 +59,13 @@ impl AdminToken {
         if expected.ct_eq(&presented).into() { Caller::Admin } else { Caller::Impostor }
     }
 
+    /// Whether there is one.
+    pub(super) const fn is_set(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Lets the admin pass. Without a token there is no such endpoint.
-    fn only_admin(&self, head: &RequestHead<'_>) -> Result<(), Denial> {
+    pub(super) fn only_admin(&self, head: &RequestHead<'_>) -> Result<(), Denial> {
         match self.caller(head) {
             Caller::Admin => Ok(()),
             _ if self.0.is_none() => Err(Denial::new(Reason::NoSuchEndpoint)),
@@ -125,6 +130,14 @@ impl<E: SignatureEngine> Gate<E> {
                 "POST" => Decision::Prewarm,
                 _ => Decision::Answer(only_post()),
             }),
+            Endpoint::Revocations(id) => {
+                let call = self.revocations_call(head, id.as_deref())?;
+                Ok(call.map_or_else(Decision::Answer, Decision::Revocations))
+            }
+            Endpoint::Revoke => {
+                let call = self.revoke_call(head)?;
+                Ok(call.map_or_else(Decision::Answer, Decision::Revocations))
+            }
             Endpoint::Unknown => Err(Denial::new(Reason::NoSuchEndpoint)),
         }
     }
@@ -181,6 +194,7 @@ impl<E: SignatureEngine> Gate<E> {
                 "answers": tally.answers(),
                 "silences": counts(silences),
             },
+            "revocations": self.revocations.as_ref().map(|revocations| revocations.report(now)),
             "degraded_auth_allowed": self.degrading == Degrading::AsConfigured,
             "memory_bytes": memory_bytes(),
             "warnings": self.report.warnings,
@@ -211,11 +225,14 @@ fn counts<'n>(words: impl Iterator<Item = (&'n str, u64)>) -> Map<String, Value>
 }
 
 /// What is below the admin path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Endpoint {
     Health,
     JwkSet,
     Prewarm,
+    /// All revocations, or the one of this id.
+    Revocations(Option<String>),
+    Revoke,
     /// Nothing that exists. A path that an origin might take for one below the admin path is here
     /// too, so that it reaches neither.
     Unknown,
@@ -234,7 +251,13 @@ pub(super) fn endpoint(path: &RequestPath<'_>, admin_path: &str) -> Option<Endpo
         Some("/health") => Endpoint::Health,
         Some("/jwks.json") => Endpoint::JwkSet,
         Some("/prewarm") => Endpoint::Prewarm,
-        _ => Endpoint::Unknown,
+        Some("/revocations") => Endpoint::Revocations(None),
+        Some("/revoke") => Endpoint::Revoke,
+        Some(other) => match other.strip_prefix("/revocations/") {
+            Some(id) => Endpoint::Revocations(Some(id.to_owned())),
+            None => Endpoint::Unknown,
+        },
+        None => Endpoint::Unknown,
     })
 }
 

@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 use super::admin::{ADMIN_TOKEN, AdminToken};
 use super::keyring::KeyRing;
+use super::revocation::Revocations;
 use super::service::{AuthService, Client, MOST_SECRET_BYTES};
-use super::{Degrading, Gate, Sealing};
+use super::{Degrading, Gate, Sealing, revoke};
 use crate::core::algorithm::Algorithm;
 use crate::core::assertion::Signer;
 use crate::core::cache::TokenCache;
@@ -22,8 +23,20 @@ use crate::core::secret::{self, SecretError};
 use crate::core::tally::Tally;
 use crate::core::verify::{ReadyKey, SignatureEngine, family_name};
 
+/// The least length of the password of a client that may revoke, in bytes: anybody can try one.
+const LEAST_PASSWORD_BYTES: usize = 16;
+
 /// The variable that lets requests pass on less than they ask for.
 pub(super) const ALLOW_DEGRADED_AUTH: &str = "ALLOW_DEGRADED_AUTH";
+
+/// What the deployment has besides texts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bindings {
+    /// A KV namespace.
+    pub has_kv: bool,
+    /// The Durable Objects that keep revocations and get them around.
+    pub has_relays: bool,
+}
 
 /// What was found while the gate was made ready, for the log and the health report. No key
 /// material is in it.
@@ -37,14 +50,15 @@ pub struct Report {
 
 impl<E: SignatureEngine> Gate<E> {
     /// Makes a gate ready. `table` is the `AUTH` table as JSON; `secret` gives the text of a
-    /// binding; `has_kv` says whether there is a KV namespace. The error lists all that has to be mended.
+    /// binding; `bindings` are the others. The error lists all that has to be mended.
     #[inline(never)] // see docs/performance.md, "Cold start"
     pub fn boot(
         table: &str,
         secret: &dyn Fn(&str) -> Option<String>,
-        has_kv: bool,
+        bindings: Bindings,
         engine: E,
     ) -> Result<Self, Vec<Problem>> {
+        let Bindings { has_kv, has_relays } = bindings;
         let settings = Settings::parse(table)?;
         let assertion_key = settings.forward.assertion.as_ref().map(|one| one.key.as_str());
         let report = Report::default();
@@ -69,6 +83,8 @@ impl<E: SignatureEngine> Gate<E> {
         let sealing = sealing.filter(|_| uses_kv);
         let degrading = loader.degrading();
         loader.check_validation_cache(&settings, has_kv);
+        loader.check_revocation(&settings, has_relays);
+        let revoking_clients = loader.revoking_clients(&settings);
         let (admin_token, warning) = AdminToken::new(secret(ADMIN_TOKEN).as_deref());
         loader.report.warnings.extend(warning);
         let Loader { report, problems, .. } = loader;
@@ -81,11 +97,13 @@ impl<E: SignatureEngine> Gate<E> {
         let keys =
             keys.map(|(keys, published)| KeyRing::new(keys, published, kv_timeout_ms)).collect();
         let known = RefCell::new(TokenCache::new(engine.random()));
+        let revocations = has_relays.then(|| Revocations::new(&settings.revocation));
         Ok(Self {
             settings,
             degrading,
             keys,
             services,
+            revocations,
             sealing,
             signer,
             engine,
@@ -94,6 +112,7 @@ impl<E: SignatureEngine> Gate<E> {
             prewarm_from: Cell::new(0),
             tally: Tally::new(),
             admin_token,
+            revoking_clients,
             report,
         })
     }
@@ -348,6 +367,46 @@ impl<E: SignatureEngine> Loader<'_, E> {
                 Degrading::Never
             }
         }
+    }
+
+    fn revoking_clients(&mut self, settings: &Settings) -> Vec<revoke::Client> {
+        let mut clients = Vec::new();
+        for (at, client) in settings.revocation.clients.iter().enumerate() {
+            let place = format!("{TABLE}.revocation.clients[{at}].client_secret");
+            let expected = "a secret with the client's password";
+            let Some(text) = self.foreign_text(&place, &client.client_secret, expected) else {
+                continue;
+            };
+            let secret = text.trim_ascii();
+            if secret.len() < LEAST_PASSWORD_BYTES || secret.len() > MOST_SECRET_BYTES {
+                let binding = &client.client_secret;
+                self.problems.push(Problem::new(
+                    place,
+                    format!("the secret {binding}, of {} bytes", secret.len()),
+                    format!(
+                        "the client's password, of {LEAST_PASSWORD_BYTES} to {MOST_SECRET_BYTES} bytes"
+                    ),
+                ));
+                continue;
+            }
+            clients.push(revoke::Client::new(&client.client_id, secret));
+        }
+        clients
+    }
+
+    /// Without the Durable Objects nothing can be revoked, so nobody may count on it.
+    fn check_revocation(&mut self, settings: &Settings, has_relays: bool) {
+        let place = match settings.strict_rule {
+            _ if has_relays => return,
+            Some(at) => format!("{TABLE}.rules[{at}].revocation"),
+            None if settings.revocation.is_asked_for => format!("{TABLE}.revocation"),
+            None => return,
+        };
+        self.problems.push(Problem::new(
+            place,
+            "no Durable Object namespaces named REVOCATION_HUB and REVOCATION_RELAY",
+            "both bindings and their migration in wrangler.toml, or no such key",
+        ));
     }
 
     /// Without a namespace, or a key that seals, nothing is kept in KV.

@@ -20,6 +20,7 @@ use crate::core::introspection::{self, Answer, Silence};
 use crate::core::json as strict;
 use crate::core::refresh::Age;
 use crate::core::remote_keys::KeptSet;
+use crate::core::revocation::target::Targets;
 use crate::core::sealed::{Purpose, Rejected};
 use crate::core::secret;
 use crate::core::validation::{Response, Validation, expiration_ttl};
@@ -79,7 +80,7 @@ impl<E: SignatureEngine> Gate<E> {
             Ok(Answer::Inactive) => {
                 let is_signed = examine(&self.settings, &token).is_ok();
                 let reason = if is_signed { Reason::Inactive } else { Reason::UnknownToken };
-                let verdict = Verdict { outcome: Err(reason), checked_at };
+                let verdict = Verdict { outcome: Err(reason), checked_at, named: None };
                 let change = self.withdrawal(&token, may_be_stored);
                 (Heard::Verdict(self.install(provider, &token, verdict, |_, _| true)), change)
             }
@@ -156,20 +157,37 @@ impl<E: SignatureEngine> Gate<E> {
         checked_at: NumericDate,
         now: NumericDate,
     ) -> Verdict {
-        let outcome = match examine(&self.settings, token) {
-            Ok(candidate) => Ok(self.joined(provider, candidate.into_claims(), said)),
-            Err(_) => accept_answer(&self.settings, provider, said, now),
+        let (outcome, named) = match examine(&self.settings, token) {
+            Ok(candidate) => {
+                let (facts, claims) = self.joined(provider, candidate.into_claims(), said);
+                (Ok(facts), self.named(provider, &claims))
+            }
+            Err(_) => {
+                (accept_answer(&self.settings, provider, said, now), self.named(provider, said))
+            }
         };
-        Verdict { outcome, checked_at }
+        Verdict { outcome, checked_at, named }
     }
 
-    /// The facts about a token whose signature and claims were checked before.
+    /// By what a token of these claims can be revoked, where anything can be.
+    fn named(
+        &self,
+        provider: usize,
+        claims: &Map<String, Value>,
+    ) -> Option<Box<(Targets, Option<NumericDate>)>> {
+        let targets = || Targets::of(self.issuer(provider), claims, None, None);
+        let issued_at = || claims::date(claims, "iat", Rounding::Down).ok().flatten();
+        self.revokes().then(|| Box::new((targets(), issued_at())))
+    }
+
+    /// The facts about a token whose signature and claims were checked before, and all that it and the
+    /// answer say.
     fn joined(
         &self,
         provider: usize,
         signed: Map<String, Value>,
         said: &Map<String, Value>,
-    ) -> Facts {
+    ) -> (Facts, Map<String, Value>) {
         let date = |claims: &Map<String, Value>, name, rounding| {
             claims::date(claims, name, rounding).ok().flatten()
         };
@@ -178,7 +196,7 @@ impl<E: SignatureEngine> Gate<E> {
         let expiration = own.into_iter().chain(other).min().unwrap_or_default();
         let not_before = date(&signed, "nbf", Rounding::Up);
         let claims = introspection::join(signed, said.clone());
-        Facts::collect(&self.settings, provider, &claims, expiration, not_before)
+        (Facts::collect(&self.settings, provider, &claims, expiration, not_before), claims)
     }
 
     /// Remembers a verdict, if there is none or `replaces` says so of the one that is there and of
@@ -212,6 +230,8 @@ impl<E: SignatureEngine> Gate<E> {
                 verdict,
                 sought_at: None,
                 assertion: None,
+                marks: self.opaque_marks(provider, token),
+                clear_at: 0,
             };
             known.insert(token, new);
         }

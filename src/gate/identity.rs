@@ -4,7 +4,9 @@ use std::rc::Rc;
 
 use super::keyring::KeyRing;
 use super::question::{Effort, Findings, KvKnown, Lookup, Question};
+use super::revocation::Currency;
 use super::{Gate, Stop};
+use crate::core::access::Freshness;
 use crate::core::assertion::Assertion;
 use crate::core::cache::{Known, Verdict};
 use crate::core::claims::Millis;
@@ -13,7 +15,9 @@ use crate::core::denial::{Denial, Reason};
 use crate::core::facts::Facts;
 use crate::core::mode::Mode;
 use crate::core::refresh::Step;
+use crate::core::revocation::target::{Marks, Targets};
 use crate::core::sealed::Purpose;
+use crate::core::token::is_like_a_jwt;
 use crate::core::verify::{Candidate, SignatureEngine, Unverified, check_validity, examine};
 
 /// How long a request waits until it looks again at what another one is finding out, in
@@ -48,11 +52,12 @@ impl Basis {
 
 impl<E: SignatureEngine> Gate<E> {
     /// (5) Finds out about a token, as far as its provider asks for it. `lenience` is what rules say
-    /// about outages.
+    /// about outages, `freshness` what they say about revocations.
     pub(super) fn assure(
         &self,
         token: &str,
         lenience: impl Fn(OnOutage) -> OnOutage,
+        freshness: Freshness,
         now: Millis,
         findings: &mut Findings,
     ) -> Result<Assured, Stop> {
@@ -73,6 +78,7 @@ impl<E: SignatureEngine> Gate<E> {
         if let Some(facts) = &known.signed {
             self.check_time(facts, now)?;
         }
+        let currency = self.check_revocation(token, &known, freshness, now, findings)?;
         let provider = self.settings.providers.get(known.provider);
         let service = provider.and_then(|provider| provider.introspection.as_ref());
         let (basis, mode) = match (service, &known.signed) {
@@ -82,6 +88,10 @@ impl<E: SignatureEngine> Gate<E> {
             }
             (None, Some(facts)) => (Basis::Signed(Rc::clone(facts)), Mode::Normal),
             (None, None) => return Err(Denial::new(Reason::MalformedToken).into()),
+        };
+        let mode = match currency {
+            Currency::Current => mode,
+            Currency::Stale => mode.with_stale_revocations(),
         };
         Ok(Assured { basis, mode, last_assertion: known.assertion })
     }
@@ -106,10 +116,16 @@ impl<E: SignatureEngine> Gate<E> {
         };
         let provider = candidate.provider;
         self.authenticate(token, &candidate, now, findings)?;
+        let marks = if self.revokes() {
+            candidate.targets(self.issuer(provider)).marks()
+        } else {
+            Marks::default()
+        };
         let verified = candidate.accept(&self.settings, now.div_euclid(1_000)).map_err(denial)?;
         self.tally.miss();
         let known = Known {
             signed: Some(Rc::new(verified.facts)),
+            marks,
             // What the auth service said does not depend on how the signature was checked.
             ..self.heard_before(token, provider, findings, now)
         };
@@ -142,7 +158,6 @@ impl<E: SignatureEngine> Gate<E> {
         findings: &Findings,
         now: Millis,
     ) -> Result<Known, Stop> {
-        let is_like_a_jwt = token.starts_with("eyJ") && token.matches('.').count() == 2;
         let asked = self.settings.providers.iter().position(|provider| {
             provider
                 .introspection
@@ -150,7 +165,9 @@ impl<E: SignatureEngine> Gate<E> {
                 .is_some_and(|service| service.opaque_tokens != OpaqueTokens::Refuse)
         });
         match asked {
-            Some(provider) if unverified.reason == Reason::MalformedToken && !is_like_a_jwt => {
+            Some(provider)
+                if unverified.reason == Reason::MalformedToken && !is_like_a_jwt(token) =>
+            {
                 Ok(self.heard_before(token, provider, findings, now))
             }
             _ => Err(denial(unverified).into()),
@@ -192,6 +209,17 @@ impl<E: SignatureEngine> Gate<E> {
             verdict: self.last_word(verdict, findings, now),
             sought_at: findings.sought_at.or(before.and_then(|known| known.sought_at)),
             assertion: None,
+            marks: self.opaque_marks(provider, token),
+            clear_at: 0,
+        }
+    }
+
+    /// What a list of revocations is asked for a token that only its issuer can read.
+    pub(super) fn opaque_marks(&self, provider: usize, token: &str) -> Marks {
+        if self.revokes() {
+            Targets::of_opaque(self.issuer(provider), token).marks()
+        } else {
+            Marks::default()
         }
     }
 

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::admin::{json_response, problem_response};
 use super::question::{Findings, Question, Stored};
 use super::{Gate, Stop};
+use crate::core::access::Freshness;
 use crate::core::claims::Millis;
 use crate::core::config::OnOutage;
 use crate::core::denial::TextResponse;
@@ -92,7 +93,7 @@ impl<E: SignatureEngine> Gate<E> {
 
     /// Goes on with a token of a list. `findings` begins as [`Findings::insisting`].
     pub fn warm(&self, token: &str, findings: &mut Findings, now: Millis) -> Warming {
-        match self.assure(token, |_| OnOutage::Deny, now, findings) {
+        match self.assure(token, |_| OnOutage::Deny, Freshness::Standard, now, findings) {
             Ok(_) => Warming::Good,
             Err(Stop::Asking(question)) => Warming::Ask(question),
             Err(Stop::Denied(denial)) => Warming::Refused(denial.reason.name()),

@@ -22,6 +22,8 @@ pub enum Question {
     Stored(Lookup),
     /// What the auth service says about a token.
     Verdict(Inquiry),
+    /// The revocations that have come since: the list is to be refreshed.
+    Revocations,
     /// Nothing, since another request is already finding it out: ask again after so many
     /// milliseconds.
     Moment(u32),
@@ -161,6 +163,10 @@ pub struct Findings {
     pub(super) verified_by: Option<String>,
     /// What is to be stored because of it.
     pub(super) change: Option<KvChange>,
+    /// Whether the list of revocations was refreshed for it, once that was tried.
+    pub(super) list_was_refreshed: Option<bool>,
+    /// Since when it waits for another request that refreshes the list.
+    pub(super) list_since: Option<Millis>,
 }
 
 /// What a request knows of what KV says about its token.
@@ -224,6 +230,16 @@ impl Findings {
     /// What is to be stored because of the decision.
     pub const fn take_change(&mut self) -> Option<KvChange> {
         self.change.take()
+    }
+
+    /// The list of revocations was refreshed, or could not be.
+    pub const fn list_was_refreshed(&mut self, is_refreshed: bool) {
+        self.list_was_refreshed = Some(is_refreshed);
+    }
+
+    /// Whether the request may go on waiting for another one that refreshes the list.
+    pub(super) fn may_wait_for_list(&mut self, most_ms: Millis, now: Millis) -> bool {
+        now.saturating_sub(*self.list_since.get_or_insert(now)) < most_ms
     }
 
     /// The keys were fetched, or could not be.

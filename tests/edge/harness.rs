@@ -9,6 +9,7 @@ pub mod issuer;
 pub mod kv;
 pub mod mint;
 pub mod origin;
+pub mod relays;
 pub mod wire;
 
 pub use asking::{INTROSPECT, asking_about, says};
@@ -19,6 +20,7 @@ pub use gate::{Gate, Setup};
 pub use issuer::{Issuer, Resource};
 pub use kv::Kv;
 pub use origin::{Answer, Origin, Seen};
+pub use relays::{Fault, Relays};
 pub use serde_json::{Value, json};
 
 use std::time::Duration;

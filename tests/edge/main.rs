@@ -27,6 +27,7 @@ mod misconfiguration;
 mod outages;
 mod paths;
 mod published_keys;
+mod revocations;
 mod services;
 mod stored;
 mod streaming;

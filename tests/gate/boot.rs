@@ -1,6 +1,6 @@
 //! What is wrong with a configuration is said with its place, what was found and what is expected.
 
-use edgeward::gate::Gate;
+use edgeward::gate::{Bindings, Gate};
 use serde_json::{Value, json};
 
 use crate::fixture::Setup;
@@ -36,7 +36,8 @@ fn every_mistake_names_its_place_what_was_found_and_what_is_expected() {
             json!("x"),
             "AUTH.orign: found the unknown key \"orign\"; expected one of `origin`, `admin_path`, \
              `test_page`, `clock_skew_seconds`, `max_token_bytes`, `validation_cache`, \
-             `validation_cache_timeout_ms`, `providers`, `token`, `rules`, `forward`",
+             `validation_cache_timeout_ms`, `providers`, `token`, `rules`, `forward`, \
+             `revocation`",
         ),
         (
             "/clock_skew_seconds",
@@ -175,9 +176,9 @@ fn every_mistake_names_its_place_what_was_found_and_what_is_expected() {
         (
             "/rules",
             json!([{ "path": "/a", "access": "public", "scopes_all": ["x"] }]),
-            "AUTH.rules[0].access: found \"public\" together with providers, scopes, claims or \
-             on_outage; expected \"required\" or \"optional\" where a token is to be checked, or \"public\" \
-             alone",
+            "AUTH.rules[0].access: found \"public\" together with providers, scopes, claims, \
+             on_outage or revocation; expected \"required\" or \"optional\" where a token is to be \
+             checked, or \"public\" alone",
         ),
         (
             "/rules",
@@ -485,7 +486,8 @@ fn a_table_with_something_behind_it_is_no_table() {
     let setup = setup();
     let secret = |name: &str| setup.secrets.get(name).cloned();
     let table = format!("{} {{", setup.table);
-    let gate = Gate::boot(&table, &secret, true, NativeCrypto);
+    let gate =
+        Gate::boot(&table, &secret, Bindings { has_kv: true, has_relays: false }, NativeCrypto);
     assert_eq!(gate.err().map(|problems| problems.len()), Some(1));
 }
 
@@ -494,7 +496,10 @@ fn a_key_that_is_there_twice_is_a_mistake() {
     let setup = setup();
     let secret = |name: &str| setup.secrets.get(name).cloned();
     let table = setup.table.to_string().replacen('{', "{\"rules\":[],\"rules\":[],", 1);
-    let problems = Gate::boot(&table, &secret, true, NativeCrypto).err().unwrap();
+    let problems =
+        Gate::boot(&table, &secret, Bindings { has_kv: true, has_relays: false }, NativeCrypto)
+            .err()
+            .unwrap();
     let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
     assert_eq!(texts, ["AUTH: found a key twice in one table; expected a table"]);
 }

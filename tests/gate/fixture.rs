@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use edgeward::core::denial::Reason;
 use edgeward::core::problem::Problem;
 use edgeward::core::request::RequestHead;
-use edgeward::gate::{Decision, Findings, Gate};
+use edgeward::gate::{Bindings, Decision, Findings, Gate};
 use serde_json::{Value, json};
 
 use crate::native::{NativeCrypto, Signer};
@@ -59,7 +59,8 @@ impl Setup {
 
     fn boot_with(&self, has_kv: bool) -> Result<Gate<NativeCrypto>, Vec<Problem>> {
         let secret = |name: &str| self.secrets.get(name).cloned();
-        Gate::boot(&self.table.to_string(), &secret, has_kv, NativeCrypto)
+        let bindings = Bindings { has_kv, has_relays: false };
+        Gate::boot(&self.table.to_string(), &secret, bindings, NativeCrypto)
     }
 
     /// With a KV namespace, or without.

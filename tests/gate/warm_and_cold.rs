@@ -174,7 +174,8 @@ fn compare(
             prop_assert!(policy.is_allowed && policy.on_outage != "deny");
             prop_assert!(active_for(MAX_STALE_SECONDS), "a last word counts for too long");
         }
-        (Outcome::Permitted { mode: Mode::Signature, .. }, _) => {
+        (Outcome::Permitted { mode, .. }, _) => {
+            prop_assert_eq!(*mode, Mode::Signature);
             prop_assert!(is_out || may_be_out);
             prop_assert!(policy.is_allowed && policy.on_outage == "signature");
         }

@@ -143,7 +143,9 @@ impl World {
                     findings.stop_waiting();
                 }
             }
-            other @ (Question::Keys(_) | Question::Moment(_)) => panic!("{other:?}"),
+            other @ (Question::Keys(_) | Question::Moment(_) | Question::Revocations) => {
+                panic!("{other:?}")
+            }
         }
     }
 

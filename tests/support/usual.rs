@@ -2,7 +2,7 @@
 //! provider issues them to a browser application, and a gate that maps four of their claims and
 //! signs an assertion.
 
-use edgeward::gate::Gate;
+use edgeward::gate::{Bindings, Gate};
 use serde_json::{Value, json};
 
 use crate::native::{NativeCrypto, Signer};
@@ -62,8 +62,13 @@ pub fn gate(algorithm: &str, issuer: &Signer) -> Gate<NativeCrypto> {
         "ASSERTION_KEY" => Some(ASSERTION_KEY.to_owned()),
         _ => None,
     };
-    Gate::boot(&table(algorithm).to_string(), &secret, true, NativeCrypto)
-        .unwrap_or_else(|problems| panic!("{problems:?}"))
+    Gate::boot(
+        &table(algorithm).to_string(),
+        &secret,
+        Bindings { has_kv: true, has_relays: false },
+        NativeCrypto,
+    )
+    .unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 
 /// The claims of the token with this number.

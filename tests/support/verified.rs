@@ -10,6 +10,7 @@ use edgeward::core::config::Settings;
 use edgeward::core::facts::Facts;
 use edgeward::core::keys::Material;
 use edgeward::core::mode::Mode;
+use edgeward::core::revocation::target::Marks;
 use edgeward::core::secret::{self, ClientKey};
 use edgeward::core::verify::{KeyRefused, ReadyKey, SignatureEngine, examine};
 
@@ -64,6 +65,8 @@ pub fn known(facts: Rc<Facts>) -> Known {
         verdict: None,
         sought_at: None,
         assertion: None,
+        marks: Marks::default(),
+        clear_at: 0,
     }
 }
 

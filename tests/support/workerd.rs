@@ -17,13 +17,26 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const CONFIG: &str = "config.capnp";
 const NO_V8_FLAGS: &str = "v8Flags = [],";
 
-/// A Worker and its configuration on disk, ready to be served.
-pub struct Files(TempDir);
+/// A Worker and its configuration on disk, ready to be served, and how many there are besides it.
+pub struct Files(TempDir, usize);
+
+/// What Workers have besides modules and bindings. Nothing, unless it is said.
+#[derive(Default)]
+pub struct Extras {
+    /// Further members of a Worker in workerd's configuration, in Cap'n Proto text, for the first
+    /// Worker alone.
+    pub first: String,
+    /// Further Workers with the same modules, in an isolate of their own each: their bindings.
+    pub others: Vec<String>,
+}
 
 /// A running workerd; it ends with this value.
 pub struct Workerd {
     /// Where it listens, with HTTP.
     pub address: SocketAddr,
+    /// Where the other Workers listen.
+    #[allow(dead_code, reason = "most have one Worker")]
+    pub others: Vec<SocketAddr>,
     child: Child,
     printed: Arc<Printed>,
     _files: Files,
@@ -44,6 +57,15 @@ impl Files {
     ///
     /// When a module is missing.
     pub fn new(modules: &[PathBuf], services: &str, bindings: &str) -> Self {
+        Self::with(modules, services, bindings, &Extras::default())
+    }
+
+    /// The same, with more.
+    ///
+    /// # Panics
+    ///
+    /// When a module is missing.
+    pub fn with(modules: &[PathBuf], services: &str, bindings: &str, extras: &Extras) -> Self {
         let directory = TempDir::new().expect("a temporary directory");
         let list = modules.iter().map(|module| {
             let name = module.file_name().and_then(|name| name.to_str()).expect("a file");
@@ -54,9 +76,9 @@ impl Files {
             format!("(name = \"{name}\", {kind} = embed \"{name}\")")
         });
         let list: Vec<_> = list.collect();
-        let config = capnp(&list.join(", "), services, bindings);
+        let config = capnp(&list.join(", "), services, bindings, extras);
         fs::write(directory.path().join(CONFIG), config).expect("the configuration is written");
-        Self(directory)
+        Self(directory, extras.others.len())
     }
 
     /// The same, with these flags for V8.
@@ -89,6 +111,14 @@ impl Workerd {
         Self::serve(files, Command::new(binary()))
     }
 
+    /// Ends it at once, as a failing machine would.
+    #[allow(dead_code, reason = "most let it end with this value")]
+    pub fn kill(&mut self) {
+        // Both fail only if it has ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
     /// Serves these files with `command`, which is [`binary`] or starts it, and waits until it
     /// listens.
     ///
@@ -110,13 +140,18 @@ impl Workerd {
         collect(child.stdout.take().expect("it is piped"), Arc::clone(&printed));
         collect(child.stderr.take().expect("it is piped"), Arc::clone(&printed));
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut started = Self { address, child, printed, _files: files };
-        started.address.set_port(started.port());
+        let count = files.1;
+        let mut started = Self { address, others: Vec::new(), child, printed, _files: files };
+        started.address.set_port(started.port("http"));
+        for number in 0..count {
+            let port = started.port(&format!("http{number}"));
+            started.others.push(SocketAddr::from(([127, 0, 0, 1], port)));
+        }
         started
     }
 
-    fn port(&self) -> u16 {
-        let reported = |lines: &[String]| lines.iter().find_map(|line| port_of(line));
+    fn port(&self, socket: &str) -> u16 {
+        let reported = |lines: &[String]| lines.iter().find_map(|line| port_of(line, socket));
         let lines = self.printed.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let waited =
             self.printed.grown.wait_timeout_while(lines, PATIENCE, |it| reported(it).is_none());
@@ -195,32 +230,50 @@ pub fn processor_times(pid: u32) -> ProcessorTimes {
 
 impl Drop for Workerd {
     fn drop(&mut self) {
-        // Both fail only if it has ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
     }
 }
 
-fn capnp(modules: &str, services: &str, bindings: &str) -> String {
-    format!(
-        r#"using Workerd = import "/workerd/workerd.capnp";
-const config :Workerd.Config = (
-  services = [
-    (name = "main", worker = .worker),
-    (name = "network", network = (allow = ["private", "public"])),
-    {services}
-  ],
-  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],
-  {NO_V8_FLAGS}
-);
-const worker :Workerd.Worker = (
+fn capnp(modules: &str, services: &str, bindings: &str, extras: &Extras) -> String {
+    let date = compatibility_date();
+    let worker = |name: &str, bindings: &str, more: &str| {
+        format!(
+            r#"const {name} :Workerd.Worker = (
   modules = [{modules}],
   compatibilityDate = "{date}",
   globalOutbound = "network",
   bindings = [{bindings}],
+  {more}
 );
-"#,
-        date = compatibility_date(),
+"#
+        )
+    };
+    let socket = |name: &str, service: &str| {
+        format!(
+            "(name = \"{name}\", address = \"127.0.0.1:0\", http = (cfBlobHeader = \"cf-blob\"), \
+             service = \"{service}\"),\n"
+        )
+    };
+    let mut all = format!("(name = \"main\", worker = .worker),\n{services}");
+    let mut workers = worker("worker", bindings, &extras.first);
+    let mut sockets = socket("http", "main");
+    for (number, bindings) in extras.others.iter().enumerate() {
+        let service = format!("(name = \"main{number}\", worker = .worker{number}),\n");
+        all.push_str(&service);
+        workers.push_str(&worker(&format!("worker{number}"), bindings, ""));
+        sockets.push_str(&socket(&format!("http{number}"), &format!("main{number}")));
+    }
+    format!(
+        r#"using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    (name = "network", network = (allow = ["private", "public"])),
+    {all}
+  ],
+  sockets = [{sockets}],
+  {NO_V8_FLAGS}
+);
+{workers}"#
     )
 }
 
@@ -231,10 +284,10 @@ fn compatibility_date() -> String {
     date.expect("a compatibility_date").trim_matches('"').to_owned()
 }
 
-/// The port, if this is the `listen` message of `--control-fd`.
-fn port_of(line: &str) -> Option<u16> {
+/// The port of this socket, if this is its `listen` message of `--control-fd`.
+fn port_of(line: &str, socket: &str) -> Option<u16> {
     let message: Value = serde_json::from_str(line).ok()?;
-    let is_ours = message["event"] == "listen" && message["socket"] == "http";
+    let is_ours = message["event"] == "listen" && message["socket"] == socket;
     u16::try_from(message["port"].as_u64().filter(|_| is_ours)?).ok()
 }
 

@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::super::access::Freshness;
 use super::super::json::{self, JsonFault};
 use super::super::problem::Problem;
 use super::reader::{A_LIST, A_TEXT, Reader, as_list, as_text, kind};
-use super::{DEFAULT_ADMIN_PATH, OnOutage, OpaqueTokens, TABLE, ValidationCache};
+use super::{DEFAULT_ADMIN_PATH, OnOutage, OnStale, OpaqueTokens, TABLE, ValidationCache};
 
 /// How often a published key set is fetched, in seconds.
 const DEFAULT_REFRESH_SECONDS: u64 = 300;
@@ -39,6 +40,24 @@ pub(super) struct Table {
     pub(super) token: Token,
     pub(super) rules: Vec<Rule>,
     pub(super) forward: Forward,
+    pub(super) revocation: Option<Revocation>,
+}
+
+#[derive(Debug)]
+pub(super) struct Revocation {
+    pub(super) refresh_seconds: u64,
+    pub(super) max_staleness_seconds: u64,
+    pub(super) on_stale: OnStale,
+    pub(super) retention_seconds: u64,
+    pub(super) relays_per_region: u64,
+    pub(super) timeout_ms: u64,
+    pub(super) clients: Vec<RevocationClient>,
+}
+
+#[derive(Debug)]
+pub(super) struct RevocationClient {
+    pub(super) client_id: String,
+    pub(super) client_secret: String,
 }
 
 #[derive(Debug)]
@@ -96,6 +115,7 @@ pub(super) struct Rule {
     pub(super) scopes_any: Option<Vec<String>>,
     pub(super) claims: BTreeMap<String, Vec<ClaimValue>>,
     pub(super) on_outage: Option<OnOutage>,
+    pub(super) revocation: Option<Freshness>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,7 +186,46 @@ impl Table {
             token: reader.table("token", Token::read),
             rules: reader.tables_if_any("rules", Rule::read),
             forward: reader.table("forward", Forward::read),
+            revocation: reader.table_if_any("revocation", Revocation::read),
         }
+    }
+}
+
+impl Revocation {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        let default = Self::default();
+        Self {
+            refresh_seconds: reader.number_or("refresh_seconds", default.refresh_seconds),
+            max_staleness_seconds: reader
+                .number_or("max_staleness_seconds", default.max_staleness_seconds),
+            on_stale: reader
+                .one_of("on_stale", &[("deny", OnStale::Deny), ("serve", OnStale::Serve)])
+                .unwrap_or_default(),
+            retention_seconds: reader.number_or("retention_seconds", default.retention_seconds),
+            relays_per_region: reader.number_or("relays_per_region", default.relays_per_region),
+            timeout_ms: reader.number_or("timeout_ms", default.timeout_ms),
+            clients: reader.tables_if_any("clients", RevocationClient::read),
+        }
+    }
+}
+
+impl Default for Revocation {
+    fn default() -> Self {
+        Self {
+            refresh_seconds: 1,
+            max_staleness_seconds: 30,
+            on_stale: OnStale::default(),
+            retention_seconds: 2_592_000,
+            relays_per_region: 1,
+            timeout_ms: 1_000,
+            clients: Vec::new(),
+        }
+    }
+}
+
+impl RevocationClient {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        Self { client_id: reader.text("client_id"), client_secret: reader.text("client_secret") }
     }
 }
 
@@ -269,6 +328,10 @@ impl Rule {
             scopes_any: reader.texts_if_any("scopes_any"),
             claims: reader.entries("claims", claim_values),
             on_outage: reader.one_of("on_outage", &ON_OUTAGE),
+            revocation: reader.one_of(
+                "revocation",
+                &[("standard", Freshness::Standard), ("strict", Freshness::Strict)],
+            ),
         }
     }
 }

@@ -2,14 +2,17 @@
 
 mod forward;
 mod providers;
+mod revocation;
 mod rules;
 mod services;
 mod token;
 
+use super::super::access::Freshness;
 use super::super::problem::{Problem, quoted};
 use super::{OnOutage, Origin, Settings, TABLE, read};
 use forward::forward;
 use providers::providers;
+use revocation::revocation;
 use rules::rules;
 use token::{allowed_origins, sources};
 
@@ -83,10 +86,14 @@ pub(super) fn validate(table: read::Table) -> Result<Settings, Vec<Problem>> {
         .rules
         .iter()
         .any(|rule| rule.on_outage.is_some_and(|on_outage| on_outage != OnOutage::Deny));
+    let is_strict = |rule: &read::Rule| rule.revocation == Some(Freshness::Strict);
+    let strict_rule = table.rules.iter().position(is_strict);
     let mut rule_claims = Vec::new();
     let rules = rules(table.rules, &providers, &mut rule_claims, &mut problems);
     // (7)
     let forward = forward(table.forward, &mut problems);
+    // (8)
+    let revocation = revocation(table.revocation, &mut problems);
 
     match (origin, rules, forward) {
         (Some(origin), Some(rules), Some(forward)) if problems.0.is_empty() => Ok(Settings {
@@ -102,8 +109,10 @@ pub(super) fn validate(table: read::Table) -> Result<Settings, Vec<Problem>> {
             allowed_origins: table.token.allowed_origins,
             rules,
             some_rule_may_degrade,
+            strict_rule,
             rule_claims,
             forward,
+            revocation,
         }),
         _ => Err(problems.0),
     }
@@ -176,6 +185,32 @@ pub(super) fn admin_path_is_valid(path: &str) -> bool {
         && !path.ends_with('/')
         && !path.contains("//")
         && path.bytes().all(is_plain)
+}
+
+fn check_binding(binding: &str, place: &str, problems: &mut Problems) {
+    if !is_binding_name(binding) {
+        problems.add(
+            place,
+            format!("a text of {} bytes", binding.len()),
+            "the name of a secret binding: letters, digits and \"_\"; the secret itself belongs \
+             into the binding",
+        );
+    }
+}
+
+fn within(value: u64, range: &std::ops::RangeInclusive<u64>, place: &str, problems: &mut Problems) {
+    if !range.contains(&value) {
+        problems.add(place, value.to_string(), format!("{} to {}", range.start(), range.end()));
+    }
+}
+
+/// Values that were checked against a range fit.
+fn seconds(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+fn small(value: u64) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
 }
 
 /// Adds a problem for an empty text in a list, and for an empty list if `expected` says what for.

@@ -121,9 +121,21 @@ impl RevocationList {
         bucket.get(at).is_some_and(|slot| slot.first <= bits)
     }
 
-    /// What holds for a target at `now`.
+    /// Whether it revokes a token of this target that was issued then.
     #[must_use]
-    pub fn effect(&self, target: Fingerprint, now: NumericDate) -> Effect {
+    pub fn revokes(
+        &self,
+        target: Fingerprint,
+        issued_at: Option<NumericDate>,
+        now: NumericDate,
+    ) -> bool {
+        [target.of_all(), target.of_older()]
+            .into_iter()
+            .any(|one| self.effect(one, now).revokes(issued_at))
+    }
+
+    /// What holds for exactly this target at `now`.
+    fn effect(&self, target: Fingerprint, now: NumericDate) -> Effect {
         let wanted = Slot::of(target);
         let bucket = self.buckets.get(bucket_of(wanted.first));
         let found = bucket.and_then(|bucket| bucket.get(wanted.place_in(bucket).ok()?));

@@ -49,8 +49,10 @@ impl Kind {
     }
 }
 
-/// A target in the form that is kept and compared: 96 bits of a hash. That no two targets share one is
-/// as certain as anything here: to find another target for a given fingerprint takes 2^96 attempts.
+/// A target in the form that is kept and compared: 95 bits of a hash, and one that tells what is said
+/// about all of its tokens from what is said about older ones, since both can hold, each for as long as
+/// it was asked for. That no two targets share one is as certain as anything here: to find another
+/// target for a given fingerprint takes 2^95 attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint([u8; Self::BYTES]);
 
@@ -72,7 +74,26 @@ impl Fingerprint {
         }
         let mut bytes = [0; Self::BYTES];
         bytes.iter_mut().zip(hash.finalize()).for_each(|(to, from)| *to = from);
-        Self(bytes)
+        Self(bytes).of_all()
+    }
+
+    /// The one of all tokens of the same target.
+    #[must_use]
+    pub fn of_all(self) -> Self {
+        self.with_last_bit(0)
+    }
+
+    /// The one of the older tokens of the same target.
+    #[must_use]
+    pub fn of_older(self) -> Self {
+        self.with_last_bit(1)
+    }
+
+    fn with_last_bit(mut self, bit: u8) -> Self {
+        if let Some(last) = self.0.last_mut() {
+            *last = *last & !1 | bit;
+        }
+        self
     }
 
     /// From its bytes.
@@ -130,13 +151,13 @@ pub struct Targets([Option<Fingerprint>; Kind::ALL.len()]);
 
 impl Targets {
     /// Of a token of `issuer` that says this in its claims and names this key. `token` is what
-    /// [`Fingerprint::of`] asks for.
+    /// [`Fingerprint::of`] asks for, if it counts.
     #[must_use]
     pub fn of(
         issuer: &str,
         claims: &Map<String, Value>,
         key_id: Option<&str>,
-        token: &str,
+        token: Option<&str>,
     ) -> Self {
         let claim = |name| claims.get(name).and_then(Value::as_str);
         Self(Kind::ALL.map(|kind| {
@@ -144,10 +165,16 @@ impl Targets {
                 Kind::TokenId | Kind::Subject | Kind::Session => claim(kind.name()),
                 Kind::Client => claim(kind.name()).or_else(|| claim("azp")),
                 Kind::Key => key_id,
-                Kind::Token => Some(token),
+                Kind::Token => token,
             };
             value.map(|value| Fingerprint::of(kind, issuer, value))
         }))
+    }
+
+    /// Of a token that only its issuer can read.
+    #[must_use]
+    pub fn of_opaque(issuer: &str, token: &str) -> Self {
+        Self::of(issuer, &Map::new(), None, Some(token))
     }
 
     /// With their kinds.
@@ -172,12 +199,12 @@ mod tests {
     #[test]
     fn fingerprints_are_pinned() {
         for (kind, value, text) in [
-            (Kind::TokenId, "t-1", "GQrcjeZ8Lla-7u_b"),
-            (Kind::Subject, "alice", "4Wru2tnxTLb1Yw0V"),
-            (Kind::Session, "s", "fm9BYBDkkKu1xvaV"),
-            (Kind::Client, "app", "iC9m9wopvhEioFm_"),
+            (Kind::TokenId, "t-1", "GQrcjeZ8Lla-7u_a"),
+            (Kind::Subject, "alice", "4Wru2tnxTLb1Yw0U"),
+            (Kind::Session, "s", "fm9BYBDkkKu1xvaU"),
+            (Kind::Client, "app", "iC9m9wopvhEioFm-"),
             (Kind::Key, "k1", "NNg69cDHIO1RenzK"),
-            (Kind::Token, "aGVhZA.Y2xhaW1z", "syLclR4blQl0uIlr"),
+            (Kind::Token, "aGVhZA.Y2xhaW1z", "syLclR4blQl0uIlq"),
         ] {
             let fingerprint = Fingerprint::of(kind, "https://issuer.example", value);
             assert_eq!(fingerprint.to_string(), text);
@@ -201,7 +228,7 @@ mod tests {
     #[test]
     fn a_token_is_named_by_what_it_says() {
         let claims = json!({ "jti": "t", "sub": "s", "sid": "i", "azp": "c", "aud": "a" });
-        let targets = Targets::of("i", claims.as_object().unwrap(), Some("k"), "h.c");
+        let targets = Targets::of("i", claims.as_object().unwrap(), Some("k"), Some("h.c"));
         let expected = [
             (Kind::TokenId, "t"),
             (Kind::Subject, "s"),
@@ -214,12 +241,21 @@ mod tests {
         assert_eq!(targets.iter().collect::<Vec<_>>(), expected);
 
         let claims = json!({ "client_id": "c", "azp": "other", "sub": 1 });
-        let targets = Targets::of("i", claims.as_object().unwrap(), None, "t");
+        let targets = Targets::of("i", claims.as_object().unwrap(), None, Some("t"));
         let kinds: Vec<_> = targets.iter().map(|(kind, _)| kind).collect();
         assert_eq!(kinds, [Kind::Client, Kind::Token]);
         let client = Fingerprint::of(Kind::Client, "i", "c");
         assert_eq!(targets.marks()[3], client.mark());
         assert_eq!(targets.marks()[0], Mark::default());
+    }
+
+    #[test]
+    fn older_tokens_have_a_fingerprint_of_their_own_and_the_same_mark() {
+        let all = Fingerprint::of(Kind::Subject, "i", "s");
+        let older = all.of_older();
+        assert_ne!(all, older);
+        assert_eq!((older.of_all(), all.of_all(), older.of_older()), (all, all, older));
+        assert_eq!(all.mark(), older.mark());
     }
 
     #[test]

@@ -1,11 +1,17 @@
 //! One workerd process with the built Worker and one configuration.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    process::Command,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 
-use super::{Kv, Origin, PATIENCE, get, mint};
-use crate::workerd::{self, Workerd};
+use super::{Kv, Origin, PATIENCE, Relays, get, mint};
+use crate::workerd::{self, Extras, Files, Workerd};
 
 /// The admin token of every gate that has one.
 pub const ADMIN_TOKEN: &str = "admin-token-of-the-tests-0123456789abcdef";
@@ -20,13 +26,16 @@ pub struct Setup {
     texts: Vec<(String, String)>,
     service: Option<SocketAddr>,
     kv: Option<SocketAddr>,
+    /// Services and bindings of the Durable Objects.
+    relays: Option<(String, String)>,
+    others: usize,
 }
 
 /// A running workerd; it ends with this value.
 pub struct Gate {
     /// Where it listens.
     pub addr: SocketAddr,
-    workerd: Workerd,
+    workerd: Arc<Mutex<Workerd>>,
 }
 
 impl Setup {
@@ -42,7 +51,7 @@ impl Setup {
                 "keys": ["JWT_KEYS"],
             }],
         });
-        Self { auth, texts: Vec::new(), service: None, kv: None }
+        Self { auth, texts: Vec::new(), service: None, kv: None, relays: None, others: 0 }
             .var("ALLOW_DEGRADED_AUTH", "false")
             .secret("JWT_KEYS", &mint::jwks(&mint::all()))
             .secret("ADMIN_TOKEN", ADMIN_TOKEN)
@@ -119,6 +128,18 @@ impl Setup {
         self
     }
 
+    /// Adds the Durable Objects.
+    pub fn relays(mut self, relays: &Relays) -> Self {
+        self.relays = Some(relays.services());
+        self
+    }
+
+    /// Starts so many isolates in one workerd, see [`Gate::start_all`].
+    pub fn isolates(mut self, count: usize) -> Self {
+        self.others = count - 1;
+        self
+    }
+
     /// Reaches the origin through the service binding `ORIGIN` and not by URL.
     pub fn through_service(mut self, origin: &Origin) -> Self {
         self.service = Some(origin.addr);
@@ -146,7 +167,7 @@ impl Setup {
         let origin = self.service.map(workerd::origin_service);
         let kv = self.kv.map(|address| workerd::kv_service("AUTH_KV", address));
         let mut services = String::new();
-        for (service, binding) in origin.into_iter().chain(kv) {
+        for (service, binding) in origin.into_iter().chain(kv).chain(self.relays.clone()) {
             services.push_str(&service);
             bindings.push_str(&binding);
         }
@@ -161,10 +182,39 @@ impl Gate {
     ///
     /// When the Worker is not built or workerd does not come up, with what it printed.
     pub async fn start(setup: Setup) -> Self {
+        Self::start_all(setup).await.swap_remove(0)
+    }
+
+    /// Starts workerd with all isolates of the setup, and waits until it listens: a gate for each. They
+    /// have everything in common but their memory. workerd ends with the last of them.
+    ///
+    /// # Panics
+    ///
+    /// As [`Gate::start`].
+    pub async fn start_all(setup: Setup) -> Vec<Self> {
         let (services, bindings) = setup.capnp();
-        let start = move || Workerd::start(&build_directory(), &services, &bindings);
+        let mut modules =
+            ["index.js", "index_bg.wasm"].map(|it| build_directory().join(it)).to_vec();
+        let mut extras =
+            Extras { first: String::new(), others: vec![bindings.clone(); setup.others] };
+        if setup.relays.is_some() {
+            modules.insert(0, Relays::module());
+            extras.first = Relays::members();
+        }
+        let start = move || {
+            let files = Files::with(&modules, &services, &bindings, &extras);
+            Workerd::serve(files, Command::new(workerd::binary()))
+        };
         let workerd = tokio::task::spawn_blocking(start).await.unwrap();
-        Self { addr: workerd.address, workerd }
+        let addresses: Vec<_> =
+            [workerd.address].into_iter().chain(workerd.others.clone()).collect();
+        let workerd = Arc::new(Mutex::new(workerd));
+        addresses.into_iter().map(|addr| Self { addr, workerd: Arc::clone(&workerd) }).collect()
+    }
+
+    /// Ends workerd at once, as a failing machine would.
+    pub fn kill(&self) {
+        self.workerd.lock().unwrap().kill();
     }
 
     /// The absolute URL of a path.
@@ -179,7 +229,7 @@ impl Gate {
 
     /// Everything that workerd and the Worker printed so far.
     pub fn log(&self) -> String {
-        self.workerd.lines().join("\n")
+        self.workerd.lock().unwrap().lines().join("\n")
     }
 
     /// Waits for a printed line with all of these words in it.
@@ -187,7 +237,7 @@ impl Gate {
         let has_all = |line: &String| words.iter().all(|word| line.contains(word));
         let found = async {
             loop {
-                if let Some(line) = self.workerd.lines().into_iter().find(has_all) {
+                if let Some(line) = self.workerd.lock().unwrap().lines().into_iter().find(has_all) {
                     return line;
                 }
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -211,7 +261,7 @@ impl Gate {
 
     /// The resident memory of workerd in bytes.
     pub fn rss(&self) -> u64 {
-        self.workerd.resident_bytes()
+        self.workerd.lock().unwrap().resident_bytes()
     }
 }
 

@@ -42,11 +42,12 @@ fn requirement(
         || table.scopes_all.is_some()
         || table.scopes_any.is_some()
         || !table.claims.is_empty()
-        || table.on_outage.is_some();
+        || table.on_outage.is_some()
+        || table.revocation.is_some();
     if table.access == read::Access::Public && asks_for_identity {
         problems.add(
             &place("access"),
-            "\"public\" together with providers, scopes, claims or on_outage",
+            "\"public\" together with providers, scopes, claims, on_outage or revocation",
             "\"required\" or \"optional\" where a token is to be checked, or \"public\" alone",
         );
     }
@@ -109,6 +110,7 @@ fn requirement(
         scopes_any,
         claims,
         on_outage: table.on_outage,
+        revocation: table.revocation.unwrap_or_default(),
     }
 }
 

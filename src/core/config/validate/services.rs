@@ -2,7 +2,7 @@
 
 use super::super::read;
 use super::super::{ClientAuthentication, Introspection, KeySetLocation, OpaqueTokens, RemoteKeys};
-use super::{Problems, is_binding_name, is_web_origin};
+use super::{Problems, check_binding, is_web_origin, seconds, small, within};
 use crate::core::problem::quoted;
 
 /// Longer than a request can wait is a mistake; shorter than one round trip as well.
@@ -69,7 +69,7 @@ pub(super) fn remote_keys(
         location,
         refresh_seconds: seconds(kept.refresh_seconds),
         max_stale_seconds: seconds(kept.max_stale_seconds),
-        timeout_ms: millis(kept.timeout_ms),
+        timeout_ms: small(kept.timeout_ms),
         cooldown_seconds: seconds(kept.cooldown_seconds),
     })
 }
@@ -117,8 +117,8 @@ pub(super) fn introspection(
         url: table.url,
         client_id: table.client_id,
         authentication: authentication?,
-        timeout_ms: millis(table.timeout_ms),
-        degrade_after_ms: millis(table.degrade_after_ms),
+        timeout_ms: small(table.timeout_ms),
+        degrade_after_ms: small(table.degrade_after_ms),
         on_outage: table.on_outage,
         cache_seconds: seconds(table.cache_seconds),
         max_stale_seconds: seconds(table.max_stale_seconds),
@@ -137,17 +137,6 @@ pub(super) fn only_one_is_asked_about_opaque_tokens(
             &format!("providers[{at}].introspection.opaque_tokens"),
             "a second provider that accepts opaque tokens",
             "one: an opaque token does not say who issued it",
-        );
-    }
-}
-
-fn check_binding(binding: &str, place: &str, problems: &mut Problems) {
-    if !is_binding_name(binding) {
-        problems.add(
-            place,
-            format!("a text of {} bytes", binding.len()),
-            "the name of a secret binding: letters, digits and \"_\"; the secret itself belongs \
-             into the binding",
         );
     }
 }
@@ -181,19 +170,4 @@ pub(in crate::core) fn is_service_url(url: &str) -> bool {
     is_private
         && is_web_origin(&format!("{scheme}://{authority}"))
         && target.bytes().all(|byte| byte.is_ascii_graphic() && !b"#\\\"<>^`{|}".contains(&byte))
-}
-
-fn within(value: u64, range: &std::ops::RangeInclusive<u64>, place: &str, problems: &mut Problems) {
-    if !range.contains(&value) {
-        problems.add(place, value.to_string(), format!("{} to {}", range.start(), range.end()));
-    }
-}
-
-/// Values that were checked against a range fit.
-fn seconds(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
-}
-
-fn millis(value: u64) -> u32 {
-    u32::try_from(value).unwrap_or(u32::MAX)
 }

@@ -1,0 +1,80 @@
+//! Which relay serves a request: the region, and its share of the load.
+//!
+//! Regions are the location hints of Durable Objects
+//! (<https://developers.cloudflare.com/durable-objects/reference/data-location/>).
+
+/// Where nobody says where a request is from, as in a local runtime.
+const ANYWHERE: &str = "any";
+
+/// A relay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RelayName {
+    /// The name of its Durable Object.
+    pub name: String,
+    /// The location hint for it, if there is one.
+    pub hint: Option<&'static str>,
+}
+
+impl RelayName {
+    /// For an isolate that meets a request from this continent (two letters, as the platform has them)
+    /// and longitude. `random` chooses among `relays_per_region`.
+    #[must_use]
+    pub fn choose(
+        continent: &str,
+        longitude: Option<f64>,
+        random: u64,
+        relays_per_region: u32,
+    ) -> Self {
+        let hint = hint(continent, longitude);
+        let share = random % u64::from(relays_per_region.max(1));
+        Self { name: format!("{}-{share}", hint.unwrap_or(ANYWHERE)), hint }
+    }
+}
+
+/// The nearest location hint.
+fn hint(continent: &str, longitude: Option<f64>) -> Option<&'static str> {
+    let is_west_of = |line: f64| longitude.is_none_or(|longitude| longitude < line);
+    Some(match continent {
+        "AF" => "afr",
+        // Of Asia, what is nearer to the Gulf than to Singapore.
+        "AS" if longitude.is_some() && is_west_of(65.0) => "me",
+        "AS" => "apac",
+        "EU" if is_west_of(16.0) => "weur",
+        "EU" => "eeur",
+        "NA" if longitude.is_some() && is_west_of(-100.0) => "wnam",
+        "NA" => "enam",
+        "OC" | "AN" => "oc",
+        "SA" => "sam",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_relay_is_near_and_one_of_few() {
+        for (continent, longitude, name, hint) in [
+            ("EU", Some(2.3), "weur-1", Some("weur")),
+            ("EU", Some(21.0), "eeur-1", Some("eeur")),
+            ("EU", None, "weur-1", Some("weur")),
+            ("NA", Some(-122.4), "wnam-1", Some("wnam")),
+            ("NA", Some(-74.0), "enam-1", Some("enam")),
+            ("NA", None, "enam-1", Some("enam")),
+            ("AS", Some(55.3), "me-1", Some("me")),
+            ("AS", Some(139.7), "apac-1", Some("apac")),
+            ("AS", None, "apac-1", Some("apac")),
+            ("SA", None, "sam-1", Some("sam")),
+            ("AF", None, "afr-1", Some("afr")),
+            ("OC", None, "oc-1", Some("oc")),
+            ("AN", None, "oc-1", Some("oc")),
+            ("", None, "any-1", None),
+            ("T1", None, "any-1", None),
+        ] {
+            let relay = RelayName::choose(continent, longitude, 7, 3);
+            assert_eq!((relay.name.as_str(), relay.hint), (name, hint), "{continent}");
+        }
+        assert_eq!(RelayName::choose("EU", None, 7, 1).name, "weur-0");
+    }
+}

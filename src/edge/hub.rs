@@ -1,0 +1,493 @@
+//! The hub: the Durable Object that is the authority about revocations.
+//!
+//! It appends to the log, and answers when an entry is durable: the runtime lets nothing out of an
+//! object before what it has written is on disk. Then it tells every relay, and again until each has
+//! confirmed. In scope: keeping the log and getting it to the relays. Out of scope: who may add to it
+//! ([`crate::gate`]), and what an order does to the log ([`order`]).
+//!
+//! Everything that must not be lost is in the database. What is only in memory may be: which relays are
+//! being told at the moment, and when the alarm is due.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use js_sys::Promise;
+use serde_json::{Value, json};
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen_futures::{future_to_promise, spawn_local};
+use web_sys::Request;
+
+use super::glue::{self, Object};
+use super::objects::{
+    self, Asked, RELAY, StorageFailed, as_number, cell, date_cell, number, sql, target_cell,
+    text_cell,
+};
+use super::{crypto::RuntimeCrypto, now};
+use crate::core::claims::{Millis, NumericDate};
+use crate::core::json::parse_strict;
+use crate::core::revocation::entry::{Effect, LogId, Number};
+use crate::core::revocation::order::{self, Order};
+use crate::core::revocation::target::Fingerprint;
+use crate::core::verify::SignatureEngine as _;
+
+/// How many entries the log takes: what the list of an isolate has room for.
+const MOST_ENTRIES: Number = 1_000_000;
+
+/// How long an answer waits for the relays, in milliseconds.
+const PATIENCE_MS: Millis = 1_000;
+
+/// How often it looks whether they have confirmed, in milliseconds.
+const LOOK_MS: u32 = 5;
+
+/// How long one relay may take, in milliseconds.
+const PUSH_TIMEOUT_MS: u32 = 2_000;
+
+/// After so long a relay is told again that has not confirmed, in milliseconds; doubled up to the most.
+const RETRY_MS: u32 = 1_000;
+const MOST_RETRY_MS: u32 = 30_000;
+
+/// A relay that nobody has used for so long is forgotten, in seconds. When it is used again, it asks.
+const FORGET_SECONDS: NumericDate = 3_600;
+
+/// How often what has expired is removed, in milliseconds.
+const PRUNE_MS: u32 = 3_600_000;
+
+const SCHEMA: [&str; 5] = [
+    "CREATE TABLE IF NOT EXISTS log (number INTEGER PRIMARY KEY, target BLOB NOT NULL, \
+     effect INTEGER NOT NULL, expires_at INTEGER NOT NULL, kind TEXT NOT NULL, \
+     issuer TEXT NOT NULL, value TEXT, reason TEXT, author TEXT NOT NULL, made_at INTEGER NOT NULL)",
+    "CREATE INDEX IF NOT EXISTS log_by_target ON log (target, number)",
+    "CREATE INDEX IF NOT EXISTS log_by_expiry ON log (expires_at)",
+    "CREATE TABLE IF NOT EXISTS state (only INTEGER PRIMARY KEY CHECK (only = 1), \
+     log INTEGER NOT NULL, latest INTEGER NOT NULL, entries INTEGER NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS relays (name TEXT PRIMARY KEY, hint TEXT, number INTEGER NOT NULL, \
+     seen_at INTEGER NOT NULL)",
+];
+
+struct Hub {
+    object: Object,
+    relays: JsValue,
+    /// The relays that are being told at the moment.
+    pushing: RefCell<BTreeSet<String>>,
+    /// When the alarm is due.
+    alarm_at: Cell<Option<Millis>>,
+    /// How long after a failure the next attempt is, in milliseconds.
+    retry_ms: Cell<u32>,
+}
+
+/// A relay, as far as the hub knows it.
+struct Relay {
+    name: String,
+    hint: Option<String>,
+    number: Number,
+}
+
+thread_local! {
+    static HUBS: RefCell<BTreeMap<u32, Rc<Hub>>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// A request to the hub.
+#[wasm_bindgen(js_name = hubFetch)]
+pub fn hub_fetch(object: Object, request: Request) -> Promise {
+    future_to_promise(async move {
+        let Ok(hub) = Hub::of(object) else { return Ok(objects::failure(500)) };
+        Ok(hub.answer(&request).await.unwrap_or_else(|_| objects::failure(500)))
+    })
+}
+
+/// The alarm of the hub: who has not confirmed is told again, and what has expired goes.
+#[wasm_bindgen(js_name = hubAlarm)]
+pub fn hub_alarm(object: Object) -> Promise {
+    future_to_promise(async move {
+        if let Ok(hub) = Hub::of(object) {
+            hub.alarm_at.set(None);
+            // The glue has logged what failed; the next alarm tries again.
+            let is_done = hub.look_after().await.unwrap_or(false);
+            hub.arm_after(is_done).await;
+        }
+        Ok(JsValue::UNDEFINED)
+    })
+}
+
+impl Hub {
+    fn of(object: Object) -> Result<Rc<Self>, StorageFailed> {
+        let number = object.number();
+        if let Some(hub) = HUBS.with_borrow(|hubs| hubs.get(&number).cloned()) {
+            return Ok(hub);
+        }
+        for statement in SCHEMA {
+            sql(&object, statement, &[])?;
+        }
+        // A number that every language holds exactly, and not 0.
+        let log = RuntimeCrypto.random() >> 12 | 1;
+        sql(&object, "INSERT OR IGNORE INTO state VALUES (1, ?, 0, 0)", &[cell(log)])?;
+        let relays = glue::object_namespace(&object.env(), RELAY);
+        let hub = Rc::new(Self {
+            object,
+            relays,
+            pushing: RefCell::default(),
+            alarm_at: Cell::new(None),
+            retry_ms: Cell::new(RETRY_MS),
+        });
+        HUBS.with_borrow_mut(|hubs| hubs.insert(number, Rc::clone(&hub)));
+        Ok(hub)
+    }
+
+    async fn answer(self: Rc<Self>, request: &Request) -> Result<JsValue, StorageFailed> {
+        let asked = Asked::of(request);
+        if asked.path == "/delta" {
+            return self.delta(&asked);
+        }
+        let body = objects::body(request).await;
+        let Ok(body) = parse_strict(&body) else {
+            return Ok(objects::failure(400));
+        };
+        match asked.path.as_str() {
+            "/append" => match Order::from_json(&body) {
+                Some(order) => self.append(&order).await,
+                None => Ok(objects::failure(400)),
+            },
+            "/undo" => self.undo(&body).await,
+            "/list" => self.list(&body),
+            _ => Ok(objects::failure(404)),
+        }
+    }
+
+    fn state(&self) -> Result<(LogId, Number), StorageFailed> {
+        let rows = sql(&self.object, "SELECT log, latest FROM state", &[])?;
+        match rows.first().map(Vec::as_slice) {
+            Some([log, latest]) => as_number(log).zip(as_number(latest)).ok_or(StorageFailed),
+            _ => Err(StorageFailed),
+        }
+    }
+
+    /// A relay asks what came after its number. From then on it is told.
+    fn delta(&self, asked: &Asked) -> Result<JsValue, StorageFailed> {
+        let (log, latest) = self.state()?;
+        let is_ours = asked.number("log") == Some(log);
+        let after = asked.number("after").filter(|after| is_ours && *after <= latest).unwrap_or(0);
+        if let Some(relay) = asked.text("relay") {
+            let seen_at = now().div_euclid(1_000);
+            sql(
+                &self.object,
+                "INSERT INTO relays VALUES (?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET \
+                 hint = excluded.hint, number = excluded.number, seen_at = excluded.seen_at",
+                &[
+                    text_cell(Some(relay)),
+                    text_cell(asked.text("hint")),
+                    cell(after),
+                    date_cell(seen_at),
+                ],
+            )?;
+        }
+        let delta = objects::delta(&self.object, log, after, latest, Some(0))?;
+        Ok(glue::bytes_response(200, &delta))
+    }
+
+    /// Adds an order to the log, unless that changes nothing.
+    async fn append(self: Rc<Self>, order: &Order) -> Result<JsValue, StorageFailed> {
+        let now = now().div_euclid(1_000);
+        let before = self.latest_about(order.target)?;
+        let holds = before.map(|(_, effect, expires_at)| (effect, expires_at));
+        let after = order::after(holds, order.effect, order.expires_at, now);
+        let (sequence, expires_at) = match after {
+            None => before.map_or((0, 0), |(number, _, expires_at)| (number, expires_at)),
+            Some((effect, expires_at)) => {
+                let count = number(&self.object, "SELECT entries FROM state", &[])?;
+                if count.is_none_or(|count| count >= MOST_ENTRIES) {
+                    return Ok(objects::failure(507));
+                }
+                (self.write(order, effect, expires_at, now)?, expires_at)
+            }
+        };
+        let (acknowledged, known) = self.tell(sequence).await?;
+        Ok(json_response(&json!({
+            "id": order.target.to_string(),
+            "sequence": sequence,
+            "created": after.is_some(),
+            "expires_at": expires_at,
+            "relays": { "acknowledged": acknowledged, "known": known },
+        })))
+    }
+
+    /// Undoes what holds for a target.
+    async fn undo(self: Rc<Self>, body: &Value) -> Result<JsValue, StorageFailed> {
+        let target = body.get("target").and_then(Value::as_str).and_then(Fingerprint::from_text);
+        let Some(target) = target else { return Ok(objects::failure(400)) };
+        let now = now().div_euclid(1_000);
+        let rows = sql(
+            &self.object,
+            "SELECT effect, expires_at, kind, issuer, value FROM log WHERE target = ? \
+             ORDER BY number DESC LIMIT 1",
+            &[target_cell(target)],
+        )?;
+        let row = rows.first().map(Vec::as_slice);
+        let Some([effect, expires_at, kind, issuer, value]) = row else {
+            return Ok(objects::failure(404));
+        };
+        let expires_at = as_number(expires_at).and_then(|at| i64::try_from(at).ok()).unwrap_or(0);
+        if as_number(effect) == Some(0) || expires_at <= now {
+            return Ok(objects::failure(404));
+        }
+        let by = body.get("by").and_then(Value::as_str).unwrap_or_default();
+        let latest = self.next(
+            &[target_cell(target), cell(0), date_cell(expires_at), kind.clone(), issuer.clone()],
+            &[value.clone(), JsValue::NULL, text_cell(Some(by)), date_cell(now)],
+        )?;
+        log_entry("undone", latest, target, by, now);
+        let (acknowledged, known) = self.tell(latest).await?;
+        Ok(json_response(&json!({
+            "id": target.to_string(),
+            "sequence": latest,
+            "relays": { "acknowledged": acknowledged, "known": known },
+        })))
+    }
+
+    /// What was said last about a target: number, effect, expiry.
+    fn latest_about(
+        &self,
+        target: Fingerprint,
+    ) -> Result<Option<(Number, Effect, NumericDate)>, StorageFailed> {
+        let rows = sql(
+            &self.object,
+            "SELECT number, effect, expires_at FROM log WHERE target = ? ORDER BY number DESC LIMIT 1",
+            &[target_cell(target)],
+        )?;
+        let Some([number, effect, expires_at]) = rows.first().map(Vec::as_slice) else {
+            return Ok(None);
+        };
+        let number = as_number(number).ok_or(StorageFailed)?;
+        let effect = as_number(effect).and_then(|code| u32::try_from(code).ok());
+        let expires_at = as_number(expires_at).and_then(|at| i64::try_from(at).ok());
+        let (effect, expires_at) = effect.zip(expires_at).ok_or(StorageFailed)?;
+        Ok(Some((number, Effect::from_code(effect), expires_at)))
+    }
+
+    fn write(
+        &self,
+        order: &Order,
+        effect: Effect,
+        expires_at: NumericDate,
+        now: NumericDate,
+    ) -> Result<Number, StorageFailed> {
+        let latest = self.next(
+            &[
+                target_cell(order.target),
+                cell(effect.code().into()),
+                date_cell(expires_at),
+                text_cell(Some(order.kind.name())),
+                text_cell(Some(&order.issuer)),
+            ],
+            &[
+                text_cell(order.value.as_deref()),
+                text_cell(order.reason.as_deref()),
+                text_cell(Some(&order.by)),
+                date_cell(now),
+            ],
+        )?;
+        log_entry("revoked", latest, order.target, &order.by, now);
+        Ok(latest)
+    }
+
+    /// Writes the next entry. Nothing is awaited in between, so both statements are one.
+    fn next(
+        &self,
+        what: &[objects::Cell; 5],
+        about: &[objects::Cell; 4],
+    ) -> Result<Number, StorageFailed> {
+        let count = "UPDATE state SET latest = latest + 1, entries = entries + 1 RETURNING latest";
+        let latest = number(&self.object, count, &[])?.ok_or(StorageFailed)?;
+        let row: Vec<_> = [cell(latest)].iter().chain(what).chain(about).cloned().collect();
+        sql(&self.object, "INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", &row)?;
+        Ok(latest)
+    }
+
+    /// A page of what holds, in the order of the log.
+    fn list(&self, body: &Value) -> Result<JsValue, StorageFailed> {
+        let asked = |name: &str| body.get(name).and_then(Value::as_u64).unwrap_or(0);
+        let limit = asked("limit").max(1);
+        let rows = sql(
+            &self.object,
+            "SELECT number, target, effect, expires_at, kind, issuer, value, reason, author, made_at \
+             FROM log AS one WHERE number > ? AND expires_at > ? AND effect > 0 AND NOT EXISTS \
+             (SELECT 1 FROM log WHERE target = one.target AND number > one.number) \
+             ORDER BY number LIMIT ?",
+            &[cell(asked("after")), date_cell(now().div_euclid(1_000)), cell(limit)],
+        )?;
+        let listed: Vec<Value> = rows.iter().filter_map(|row| listed(row)).collect();
+        let last = rows.last().and_then(|row| row.first()).and_then(as_number);
+        let is_full = u64::try_from(rows.len()).is_ok_and(|count| count >= limit);
+        let next = last.filter(|_| is_full);
+        Ok(json_response(&json!({ "revocations": listed, "next": next })))
+    }
+
+    /// Tells all relays, and waits a while. How many have confirmed this number, of how many.
+    async fn tell(self: Rc<Self>, sequence: Number) -> Result<(Number, Number), StorageFailed> {
+        let began = now();
+        let confirmed = |hub: &Self| {
+            let query = "SELECT count(*) FROM relays WHERE number >= ?";
+            number(&hub.object, query, &[cell(sequence)]).map(Option::unwrap_or_default)
+        };
+        self.push_to_those_behind(sequence)?;
+        loop {
+            let known = number(&self.object, "SELECT count(*) FROM relays", &[])?.unwrap_or(0);
+            let acknowledged = confirmed(&self)?;
+            let is_idle = self.pushing.borrow().is_empty();
+            if acknowledged >= known || is_idle || now().saturating_sub(began) >= PATIENCE_MS {
+                let is_done = acknowledged >= known;
+                self.arm_after(is_done).await;
+                return Ok((acknowledged, known));
+            }
+            glue::sleep(LOOK_MS).await;
+        }
+    }
+
+    fn relays_behind(&self, sequence: Number) -> Result<Vec<Relay>, StorageFailed> {
+        let query = "SELECT name, hint, number FROM relays WHERE number < ?";
+        let rows = sql(&self.object, query, &[cell(sequence)])?;
+        Ok(rows
+            .iter()
+            .filter_map(|row| match row.as_slice() {
+                [name, hint, number] => Some(Relay {
+                    name: name.as_string()?,
+                    hint: hint.as_string(),
+                    number: as_number(number)?,
+                }),
+                _ => None,
+            })
+            .collect())
+    }
+
+    /// Begins to tell every relay that has not confirmed this number. What comes while one is being told
+    /// goes with the next part, so that no more than one is on its way to it.
+    fn push_to_those_behind(self: &Rc<Self>, sequence: Number) -> Result<(), StorageFailed> {
+        for relay in self.relays_behind(sequence)? {
+            if self.pushing.borrow_mut().insert(relay.name.clone()) {
+                spawn_local(Rc::clone(self).push(relay));
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells one relay what it lacks, until it has all or does not answer.
+    async fn push(self: Rc<Self>, relay: Relay) {
+        let mut at = relay.number;
+        while let Some(confirmed) = self.push_part(&relay, at).await {
+            at = confirmed;
+        }
+        self.pushing.borrow_mut().remove(&relay.name);
+    }
+
+    /// Sends what comes after a number. The number that the relay has then, if there is more to send.
+    async fn push_part(&self, relay: &Relay, after: Number) -> Option<Number> {
+        let (log, latest) = self.state().ok()?;
+        if after >= latest {
+            return None;
+        }
+        let part = objects::delta(&self.object, log, after, latest, None).ok()?;
+        let hint = relay.hint.as_deref();
+        let path = format!(
+            "/push?name={}{}",
+            relay.name,
+            hint.map(|hint| format!("&hint={hint}")).unwrap_or_default()
+        );
+        let answer = glue::call_object(
+            &self.relays,
+            &relay.name,
+            hint,
+            &path,
+            Some(&part),
+            PUSH_TIMEOUT_MS,
+            1_024,
+        )
+        .await;
+        if answer.fault().is_some() || answer.status() != 200 {
+            return None;
+        }
+        let confirmed: Number = String::from_utf8(answer.body()).ok()?.parse().ok()?;
+        let update = "UPDATE relays SET number = max(number, ?) WHERE name = ?";
+        sql(&self.object, update, &[cell(confirmed), text_cell(Some(&relay.name))]).ok()?;
+        // One that got nothing of it would get nothing of the next, either.
+        (confirmed > after).then_some(confirmed)
+    }
+
+    /// Removes what has expired, forgets relays that nobody uses, and tells the others again. Whether
+    /// all have confirmed.
+    async fn look_after(self: &Rc<Self>) -> Result<bool, StorageFailed> {
+        let now = now().div_euclid(1_000);
+        sql(&self.object, "DELETE FROM log WHERE expires_at <= ?", &[date_cell(now)])?;
+        sql(&self.object, "UPDATE state SET entries = (SELECT count(*) FROM log)", &[])?;
+        let unused = now.saturating_sub(FORGET_SECONDS);
+        sql(&self.object, "DELETE FROM relays WHERE seen_at < ?", &[date_cell(unused)])?;
+        let (_, latest) = self.state()?;
+        self.push_to_those_behind(latest)?;
+        while !self.pushing.borrow().is_empty() {
+            glue::sleep(LOOK_MS).await;
+        }
+        Ok(self.relays_behind(latest)?.is_empty())
+    }
+
+    /// Sees to it that the alarm comes: soon, if somebody has not confirmed.
+    async fn arm_after(&self, is_done: bool) {
+        let wait_ms = if is_done {
+            self.retry_ms.set(RETRY_MS);
+            PRUNE_MS
+        } else {
+            let wait_ms = self.retry_ms.get();
+            self.retry_ms.set(wait_ms.saturating_mul(2).min(MOST_RETRY_MS));
+            wait_ms
+        };
+        let due = now().saturating_add(wait_ms.into());
+        if self.alarm_at.get().is_none_or(|at| due < at) {
+            self.alarm_at.set(Some(due));
+            glue::set_alarm(&self.object, wait_ms).await;
+        }
+    }
+}
+
+/// One line for each change of the log: who did what, and to which target. Values that name people are
+/// not in it.
+fn log_entry(what: &str, number: Number, target: Fingerprint, by: &str, now: NumericDate) {
+    let line = json!({
+        "event": "revocation",
+        "action": what,
+        "sequence": number,
+        "id": target.to_string(),
+        "by": by,
+        "time": now,
+    });
+    glue::console_log(&line.to_string());
+}
+
+fn json_response(body: &Value) -> JsValue {
+    glue::bytes_response(200, body.to_string().as_bytes())
+}
+
+/// One revocation, as the admin sees it.
+fn listed(row: &[objects::Cell]) -> Option<Value> {
+    let [number, target, effect, expires_at, kind, issuer, value, reason, author, made_at] = row
+    else {
+        return None;
+    };
+    let target = js_sys::Uint8Array::new(target).to_vec();
+    let target = Fingerprint::from_bytes(target.try_into().ok()?);
+    let issued_before = match Effect::from_code(u32::try_from(as_number(effect)?).ok()?) {
+        Effect::RevokeIssuedBefore(time) => Some(time),
+        Effect::RevokeAll | Effect::Undo => None,
+    };
+    let mut listed = json!({
+        "id": target.to_string(),
+        "sequence": as_number(number)?,
+        "issuer": issuer.as_string()?,
+        "issued_before": issued_before,
+        "expires_at": as_number(expires_at)?,
+        "reason": reason.as_string(),
+        "by": author.as_string()?,
+        "made_at": as_number(made_at)?,
+    });
+    // A token has no value: only its fingerprint is kept.
+    listed.as_object_mut()?.insert(kind.as_string()?, value.as_string().into());
+    Some(listed)
+}

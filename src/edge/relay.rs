@@ -1,0 +1,241 @@
+//! A relay: a Durable Object that keeps a copy of the log near those who need it.
+//!
+//! Isolates ask it what is new. It answers with what it has, and how long ago it was certain that there
+//! was no more: since when it last asked the hub. It asks when that is longer ago than an isolate wants,
+//! once for all who ask meanwhile. What the hub tells it on its own comes sooner, and proves nothing
+//! about the time. In scope: the copy and its age. Out of scope: what the log means.
+//!
+//! The copy is in the database; a relay that was restarted asks the hub before it vouches for anything.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use js_sys::Promise;
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen_futures::future_to_promise;
+use web_sys::Request;
+
+use super::glue::{self, Object};
+use super::now;
+use super::objects::{
+    self, Asked, HUB, HUB_NAME, MOST_DELTA_BYTES, StorageFailed, as_number, cell, date_cell, sql,
+};
+use crate::core::claims::Millis;
+use crate::core::revocation::delta::Delta;
+use crate::core::revocation::entry::{LogId, Number};
+
+/// How long the hub may take, in milliseconds.
+const HUB_TIMEOUT_MS: u32 = 1_000;
+
+/// After a failure the hub is not asked again for so long, in milliseconds: all who ask meanwhile get
+/// what there is, at once.
+const COOLDOWN_MS: Millis = 1_000;
+
+/// How often those who wait for the hub's answer look for it, in milliseconds.
+const LOOK_MS: u32 = 5;
+
+/// How often what has expired is removed, in milliseconds.
+const PRUNE_MS: Millis = 60_000;
+
+const SCHEMA: [&str; 4] = [
+    "CREATE TABLE IF NOT EXISTS log (number INTEGER PRIMARY KEY, target BLOB NOT NULL, \
+     effect INTEGER NOT NULL, expires_at INTEGER NOT NULL)",
+    "CREATE INDEX IF NOT EXISTS log_by_expiry ON log (expires_at)",
+    "CREATE TABLE IF NOT EXISTS state (only INTEGER PRIMARY KEY CHECK (only = 1), \
+     log INTEGER NOT NULL, number INTEGER NOT NULL)",
+    // Of no log yet.
+    "INSERT OR IGNORE INTO state VALUES (1, 0, 0)",
+];
+
+struct Relay {
+    object: Object,
+    hub: JsValue,
+    /// When it was last certain that there is no more than this, by its own clock.
+    as_of: Cell<Option<Millis>>,
+    /// When the hub was last asked.
+    asked_at: Cell<Option<Millis>>,
+    /// Somebody is asking the hub.
+    asking: Cell<bool>,
+    pruned_at: Cell<Millis>,
+}
+
+thread_local! {
+    static RELAYS: RefCell<BTreeMap<u32, Rc<Relay>>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// A request to a relay.
+#[wasm_bindgen(js_name = relayFetch)]
+pub fn relay_fetch(object: Object, request: Request) -> Promise {
+    future_to_promise(async move {
+        let Ok(relay) = Relay::of(object) else { return Ok(objects::failure(500)) };
+        Ok(relay.answer(&request).await.unwrap_or_else(|_| objects::failure(500)))
+    })
+}
+
+impl Relay {
+    fn of(object: Object) -> Result<Rc<Self>, StorageFailed> {
+        let number = object.number();
+        if let Some(relay) = RELAYS.with_borrow(|relays| relays.get(&number).cloned()) {
+            return Ok(relay);
+        }
+        for statement in SCHEMA {
+            sql(&object, statement, &[])?;
+        }
+        let hub = glue::object_namespace(&object.env(), HUB);
+        let relay = Rc::new(Self {
+            object,
+            hub,
+            as_of: Cell::new(None),
+            asked_at: Cell::new(None),
+            asking: Cell::new(false),
+            pruned_at: Cell::new(0),
+        });
+        RELAYS.with_borrow_mut(|relays| relays.insert(number, Rc::clone(&relay)));
+        Ok(relay)
+    }
+
+    async fn answer(&self, request: &Request) -> Result<JsValue, StorageFailed> {
+        let asked = Asked::of(request);
+        match asked.path.as_str() {
+            "/pull" => self.pull(&asked).await,
+            "/push" => self.push(request, &asked).await,
+            _ => Ok(objects::failure(404)),
+        }
+    }
+
+    fn state(&self) -> Result<(LogId, Number), StorageFailed> {
+        let rows = sql(&self.object, "SELECT log, number FROM state", &[])?;
+        match rows.first().map(Vec::as_slice) {
+            Some([log, number]) => as_number(log).zip(as_number(number)).ok_or(StorageFailed),
+            _ => Err(StorageFailed),
+        }
+    }
+
+    /// An isolate asks what is new.
+    async fn pull(&self, asked: &Asked) -> Result<JsValue, StorageFailed> {
+        let refresh_ms = asked.number("refresh_ms").and_then(|it| i64::try_from(it).ok());
+        if self.age_ms().is_none_or(|age_ms| age_ms >= refresh_ms.unwrap_or(0)) {
+            self.ask_hub(asked).await?;
+        }
+        let (log, number) = self.state()?;
+        if log == 0 {
+            // The hub has never answered.
+            return Ok(objects::failure(503));
+        }
+        let is_ours = asked.number("log") == Some(log);
+        let after = asked.number("after").filter(|after| is_ours && *after <= number).unwrap_or(0);
+        let age_ms = self.age_ms().and_then(|age_ms| u32::try_from(age_ms).ok());
+        let part = objects::delta(&self.object, log, after, number, age_ms)?;
+        Ok(glue::bytes_response(200, &part))
+    }
+
+    /// The hub tells what is new, and hears how far this copy goes then.
+    async fn push(&self, request: &Request, asked: &Asked) -> Result<JsValue, StorageFailed> {
+        let part = objects::body(request).await;
+        let Ok(part) = Delta::read(&part) else { return Ok(objects::failure(400)) };
+        if !self.take(&part)? {
+            self.ask_hub(asked).await?;
+        }
+        let (log, number) = self.state()?;
+        let number = if log == part.head.log { number } else { 0 };
+        Ok(glue::bytes_response(200, number.to_string().as_bytes()))
+    }
+
+    /// How long ago it was certain that there is no more, in milliseconds. A clock that was set back
+    /// does not make it younger.
+    fn age_ms(&self) -> Option<Millis> {
+        let age_ms = now().saturating_sub(self.as_of.get()?);
+        (age_ms >= 0).then_some(age_ms)
+    }
+
+    /// Asks the hub what is new, or waits for another request that does.
+    async fn ask_hub(&self, asked: &Asked) -> Result<(), StorageFailed> {
+        let began = now();
+        if self.asking.get() {
+            while self.asking.get() && now().saturating_sub(began) < HUB_TIMEOUT_MS.into() {
+                glue::sleep(LOOK_MS).await;
+            }
+            return Ok(());
+        }
+        let cools_down = |at: Millis| (0..COOLDOWN_MS).contains(&began.saturating_sub(at));
+        let has_failed = self.as_of.get() < self.asked_at.get();
+        if has_failed && self.asked_at.get().is_some_and(cools_down) {
+            return Ok(());
+        }
+        self.asking.set(true);
+        self.asked_at.set(Some(began));
+        let outcome = self.catch_up(asked, began).await;
+        self.asking.set(false);
+        outcome
+    }
+
+    /// Takes parts of the log until there is no more.
+    async fn catch_up(&self, asked: &Asked, began: Millis) -> Result<(), StorageFailed> {
+        loop {
+            let (log, after) = self.state()?;
+            let mut path = format!("/delta?log={log}&after={after}");
+            for (name, value) in [("relay", asked.text("name")), ("hint", asked.text("hint"))] {
+                if let Some(value) = value {
+                    for part in ["&", name, "=", value] {
+                        path.push_str(part);
+                    }
+                }
+            }
+            let answer = glue::call_object(
+                &self.hub,
+                HUB_NAME,
+                None,
+                &path,
+                None,
+                HUB_TIMEOUT_MS,
+                MOST_DELTA_BYTES,
+            )
+            .await;
+            if answer.fault().is_some() || answer.status() != 200 {
+                return Ok(());
+            }
+            let body = answer.body();
+            let Ok(part) = Delta::read(&body) else { return Ok(()) };
+            if !self.take(&part)? {
+                return Ok(());
+            }
+            if part.head.is_whole() {
+                self.as_of.set(Some(began));
+                return self.prune();
+            }
+        }
+    }
+
+    /// Adds a part of the log to the copy. Whether it fits; one of another log than before replaces all,
+    /// if it begins at the beginning.
+    fn take(&self, part: &Delta<'_>) -> Result<bool, StorageFailed> {
+        let (log, number) = self.state()?;
+        let head = &part.head;
+        let is_new = log != head.log;
+        if head.after > if is_new { 0 } else { number } {
+            return Ok(false);
+        }
+        if is_new {
+            sql(&self.object, "DELETE FROM log", &[])?;
+            self.as_of.set(None);
+        }
+        let insert = "INSERT OR REPLACE INTO log VALUES (?, ?, ?, ?)";
+        objects::put(&self.object, insert, part.entries())?;
+        let number = if is_new { head.to } else { number.max(head.to) };
+        let update = "UPDATE state SET log = ?, number = ?";
+        sql(&self.object, update, &[cell(head.log), cell(number)])?;
+        Ok(true)
+    }
+
+    fn prune(&self) -> Result<(), StorageFailed> {
+        let now = now();
+        if now.saturating_sub(self.pruned_at.get()) >= PRUNE_MS {
+            self.pruned_at.set(now);
+            let seconds = now.div_euclid(1_000);
+            sql(&self.object, "DELETE FROM log WHERE expires_at <= ?", &[date_cell(seconds)])?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,175 @@
+//! Revocations, as an isolate meets them: refreshing its list, and passing on what the admin wants.
+
+use std::cell::OnceCell;
+
+use wasm_bindgen::JsValue;
+use wasm_bindgen_futures::future_to_promise;
+use web_sys::Request;
+
+use super::boot::{Isolate, Ready};
+use super::crypto::RuntimeCrypto;
+use super::glue::{self, Context};
+use super::objects::{HUB, HUB_NAME, MOST_DELTA_BYTES, RELAY};
+use super::{log, now, respond};
+use crate::core::claims::Millis;
+use crate::core::denial::TextResponse;
+use crate::core::revocation::order::MOST_ORDER_BYTES;
+use crate::core::revocation::region::RelayName;
+use crate::core::verify::SignatureEngine as _;
+use crate::gate::{NotTaken, RevocationCall};
+
+/// The most parts of the log that one refresh takes: more than a list has room for.
+const MOST_PARTS: usize = 32;
+
+/// How long the hub may take for what an admin wants, in milliseconds: it waits for relays.
+const HUB_TIMEOUT_MS: u32 = 5_000;
+
+/// The longest answer of the hub, in bytes: a page of the longest revocations.
+const MOST_ANSWER_BYTES: u32 = 4 * 1024 * 1024;
+
+/// The Durable Objects, if there are any.
+pub(super) struct Relays {
+    hub: JsValue,
+    namespace: JsValue,
+    /// The relay of this isolate, chosen by its first request: an isolate stays where it is.
+    name: OnceCell<RelayName>,
+}
+
+impl Relays {
+    pub(super) fn of(env: &JsValue) -> Self {
+        Self {
+            hub: glue::object_namespace(env, HUB),
+            namespace: glue::object_namespace(env, RELAY),
+            name: OnceCell::new(),
+        }
+    }
+
+    /// Whether both bindings are there.
+    pub(super) fn exist(&self) -> bool {
+        !self.hub.is_undefined() && !self.namespace.is_undefined()
+    }
+
+    fn name(&self, gate: &Ready, request: &Request) -> &RelayName {
+        self.name.get_or_init(|| {
+            let place = glue::place_of(request);
+            let (continent, longitude) = place.split_once('\n').unwrap_or_default();
+            let relays_per_region = gate.settings().revocation.relays_per_region;
+            let random = RuntimeCrypto.random();
+            RelayName::choose(continent, longitude.parse().ok(), random, relays_per_region)
+        })
+    }
+}
+
+/// Refreshes the list. Whether that worked.
+pub(super) async fn refresh(isolate: &Isolate, gate: &Ready, request: &Request) -> bool {
+    let asked_at = now();
+    let mut position = gate.begin_list(asked_at);
+    let relay = isolate.relays.name(gate, request);
+    let settings = &gate.settings().revocation;
+    let refresh_ms = settings.refresh_seconds.saturating_mul(1_000);
+    for _ in 0..MOST_PARTS {
+        let (log, after) = position;
+        let path = format!(
+            "/pull?log={}&after={after}&refresh_ms={refresh_ms}&name={}{}",
+            log.unwrap_or_default(),
+            relay.name,
+            relay.hint.map(|hint| format!("&hint={hint}")).unwrap_or_default()
+        );
+        let answer = glue::call_object(
+            &isolate.relays.namespace,
+            &relay.name,
+            relay.hint,
+            &path,
+            None,
+            settings.timeout_ms,
+            MOST_DELTA_BYTES,
+        )
+        .await;
+        let part = match (answer.fault(), answer.status()) {
+            (None, 200) => answer.body(),
+            (None, status) => return failed(isolate, gate, &format!("status {status}"), asked_at),
+            (Some(fault), _) => return failed(isolate, gate, &fault, asked_at),
+        };
+        match gate.hear_delta(&part, asked_at, now()) {
+            Ok(head) if head.is_whole() => return true,
+            Ok(_) => position = gate.list_position(),
+            // The hub had to begin anew: so does the list.
+            Err(NotTaken::Gap) => position = (None, 0),
+            Err(why) => return failed(isolate, gate, why.name(), asked_at),
+        }
+    }
+    failed(isolate, gate, "too many parts", asked_at)
+}
+
+fn failed(isolate: &Isolate, gate: &Ready, why: &str, now: Millis) -> bool {
+    gate.list_was_not_refreshed();
+    log::list_not_refreshed(isolate, why, now);
+    false
+}
+
+/// Refreshes the list after the response.
+pub(super) fn refresh_later(
+    isolate: &'static Isolate,
+    gate: &'static Ready,
+    request: Request,
+    context: &Context,
+) {
+    context.wait_until(&future_to_promise(async move {
+        refresh(isolate, gate, &request).await;
+        Ok(JsValue::UNDEFINED)
+    }));
+}
+
+/// The promise of the answer to a call.
+pub(super) fn answer(
+    isolate: &'static Isolate,
+    gate: &'static Ready,
+    request: Request,
+    context: &Context,
+    call: RevocationCall,
+) -> JsValue {
+    let method = request.method();
+    let answer =
+        async move { Ok(respond::send(&carry_out(isolate, gate, &request, &call).await, &method)) };
+    let promise = future_to_promise(answer);
+    // A client that leaves does not stop it.
+    context.wait_until(&promise);
+    promise.into()
+}
+
+async fn carry_out(
+    isolate: &'static Isolate,
+    gate: &'static Ready,
+    request: &Request,
+    call: &RevocationCall,
+) -> TextResponse {
+    let body = match call {
+        RevocationCall::Add | RevocationCall::RevokeToken(_) => {
+            let most_bytes = u32::try_from(MOST_ORDER_BYTES).unwrap_or(u32::MAX);
+            let body = glue::read_body(request, most_bytes).await;
+            (!body.is_undefined()).then(|| js_sys::Uint8Array::new(&body).to_vec())
+        }
+        RevocationCall::List { .. } | RevocationCall::Undo(_) => None,
+    };
+    let question = match gate.hub_call(call, body.as_deref(), now()) {
+        Ok(question) => question,
+        Err(answer) => return answer,
+    };
+    let answer = glue::call_object(
+        &isolate.relays.hub,
+        HUB_NAME,
+        None,
+        question.path,
+        Some(question.body.as_bytes()),
+        HUB_TIMEOUT_MS,
+        MOST_ANSWER_BYTES,
+    )
+    .await;
+    let said = answer.fault().is_none().then(|| (answer.status(), answer.body()));
+    let said = said.as_ref().map(|(status, body)| (*status, body.as_slice()));
+    if !matches!(call, RevocationCall::List { .. }) && said.is_some_and(|(it, _)| it == 200) {
+        // Who asked here sees it here.
+        refresh(isolate, gate, request).await;
+    }
+    gate.revocation_answer(call, said)
+}

@@ -1,0 +1,322 @@
+//! Making, undoing and listing revocations: the admin's endpoints, and the one of RFC 7009.
+//!
+//! In scope: who may ask for what, and the answers. Out of scope: the hub, which keeps the log
+//! (`crate::edge`), and what an order says ([`crate::core::revocation::order`]).
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use subtle::{Choice, ConstantTimeEq as _};
+
+use super::Gate;
+use super::admin::{json_response, problem_response};
+use super::keyring::KeyRing;
+use crate::core::claims::{Millis, NumericDate};
+use crate::core::credentials::form_decode;
+use crate::core::denial::{Denial, Reason, TextResponse};
+use crate::core::json::parse_strict;
+use crate::core::request::RequestHead;
+use crate::core::revocation::entry::Number;
+use crate::core::revocation::order::Order;
+use crate::core::revocation::target::Fingerprint;
+use crate::core::token::is_like_a_jwt;
+use crate::core::verify::{SignatureEngine, examine};
+
+/// How many revocations one page lists at most, and unless it is said.
+const MOST_LISTED: u32 = 1_000;
+const USUALLY_LISTED: u32 = 100;
+
+/// What somebody wants of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RevocationCall {
+    /// The admin adds to it: `POST /revocations`.
+    Add,
+    /// A token is revoked by its client or by the admin: `POST /revoke` (RFC 7009).
+    RevokeToken(Revoker),
+    /// What holds is listed: `GET /revocations`.
+    List {
+        /// From this number on.
+        after: Number,
+        /// So many at most.
+        limit: u32,
+    },
+    /// One is undone: `DELETE /revocations/{id}`.
+    Undo(Fingerprint),
+}
+
+/// Who revokes a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Revoker {
+    /// The admin.
+    Admin,
+    /// The client of this `client_id`.
+    Client(String),
+}
+
+/// What to ask the hub.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HubCall {
+    /// The path of the question.
+    pub path: &'static str,
+    /// Its body, JSON.
+    pub body: String,
+}
+
+/// A client that may revoke, with the hash of its password.
+pub(super) struct Client {
+    pub(super) client_id: String,
+    pub(super) secret_hash: [u8; 32],
+}
+
+impl Client {
+    pub(super) fn new(client_id: &str, secret: &str) -> Self {
+        Self { client_id: client_id.to_owned(), secret_hash: Sha256::digest(secret).into() }
+    }
+}
+
+/// Who calls, by HTTP Basic (RFC 6749 section 2.3.1). Many clients do not encode what they should, so
+/// the password counts both ways. Compares hashes in constant time, with all clients.
+fn basic_client(clients: &[Client], authorization: &str) -> Option<String> {
+    let (scheme, rest) = authorization.trim_ascii().split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let pair = String::from_utf8(STANDARD.decode(rest.trim_ascii()).ok()?).ok()?;
+    let (id, secret) = pair.split_once(':')?;
+    let hash = |secret: &str| -> [u8; 32] { Sha256::digest(secret).into() };
+    let presented = [hash(secret), hash(&form_decode(secret))];
+    let mut found = None;
+    for client in clients {
+        let fits = presented
+            .iter()
+            .fold(Choice::from(0), |fits, hash| fits | client.secret_hash.ct_eq(hash));
+        let is_it = client.client_id == id || client.client_id == form_decode(id);
+        if bool::from(fits) & is_it {
+            found = Some(client.client_id.clone());
+        }
+    }
+    found
+}
+
+impl<E: SignatureEngine> Gate<E> {
+    /// What a request to `/revocations` wants.
+    pub(super) fn revocations_call(
+        &self,
+        head: &RequestHead<'_>,
+        id: Option<&str>,
+    ) -> Result<Result<RevocationCall, TextResponse>, Denial> {
+        if !self.revokes() {
+            return Err(Denial::new(Reason::NoSuchEndpoint));
+        }
+        self.admin_token.only_admin(head)?;
+        Ok(match (head.method, id) {
+            ("POST", None) => Ok(RevocationCall::Add),
+            ("GET" | "HEAD", None) => {
+                page(head.query).map_err(|detail| problem_response(400, "invalid_request", &detail))
+            }
+            ("DELETE", Some(id)) => match Fingerprint::from_text(id) {
+                Some(target) => Ok(RevocationCall::Undo(target)),
+                None => Err(problem_response(404, "not_found", "no revocation has this id")),
+            },
+            (_, id) => {
+                let expected = if id.is_some() { "DELETE" } else { "GET, HEAD, POST" };
+                Err(wrong_method(expected))
+            }
+        })
+    }
+
+    /// What a request to `/revoke` wants.
+    pub(super) fn revoke_call(
+        &self,
+        head: &RequestHead<'_>,
+    ) -> Result<Result<RevocationCall, TextResponse>, Denial> {
+        let is_open = self.admin_token.is_set() || !self.revoking_clients.is_empty();
+        if !self.revokes() || !is_open {
+            return Err(Denial::new(Reason::NoSuchEndpoint));
+        }
+        if head.method != "POST" {
+            return Ok(Err(wrong_method("POST")));
+        }
+        let authorization = head.header("authorization").unwrap_or_default();
+        if let Some(client) = basic_client(&self.revoking_clients, authorization) {
+            return Ok(Ok(RevocationCall::RevokeToken(Revoker::Client(client))));
+        }
+        if self.admin_token.only_admin(head).is_ok() {
+            return Ok(Ok(RevocationCall::RevokeToken(Revoker::Admin)));
+        }
+        let mut response = oauth_error(401, "invalid_client");
+        let challenge = format!("Basic realm=\"{}\"", self.settings.admin_path);
+        response.headers.push(("www-authenticate", challenge.into()));
+        Ok(Err(response))
+    }
+
+    /// What to ask the hub for a call whose body is this, if it came. The error is the answer where
+    /// there is nothing to ask.
+    pub fn hub_call(
+        &self,
+        call: &RevocationCall,
+        body: Option<&[u8]>,
+        now: Millis,
+    ) -> Result<HubCall, TextResponse> {
+        let seconds = now.div_euclid(1_000);
+        let invalid = |detail: &str| problem_response(400, "invalid_request", detail);
+        match call {
+            RevocationCall::Add => {
+                let body = body.ok_or_else(|| {
+                    problem_response(413, "invalid_request", "the order is too long, or broke off")
+                })?;
+                let order = Order::read(body, &self.settings, seconds);
+                let order = order.map_err(|detail| invalid(&detail))?;
+                Ok(HubCall { path: "/append", body: order.to_json().to_string() })
+            }
+            RevocationCall::RevokeToken(revoker) => {
+                let body = body.ok_or_else(|| oauth_error(413, "invalid_request"))?;
+                let order = self.token_order(revoker, body, seconds)?;
+                Ok(HubCall { path: "/append", body: order.to_json().to_string() })
+            }
+            RevocationCall::List { after, limit } => {
+                let body = json!({ "after": after, "limit": limit }).to_string();
+                Ok(HubCall { path: "/list", body })
+            }
+            RevocationCall::Undo(target) => {
+                let body = json!({ "target": target.to_string(), "by": "admin" }).to_string();
+                Ok(HubCall { path: "/undo", body })
+            }
+        }
+    }
+
+    /// The answer to a call, by what the hub said; nothing if it said nothing.
+    #[must_use]
+    pub fn revocation_answer(
+        &self,
+        call: &RevocationCall,
+        said: Option<(u16, &[u8])>,
+    ) -> TextResponse {
+        let is_token = matches!(call, RevocationCall::RevokeToken(_));
+        let done = said.filter(|(status, _)| *status == 200);
+        if let Some(said) = done.and_then(|(_, body)| parse_strict(body).ok()) {
+            if is_token {
+                // RFC 7009 section 2.2: nothing but that it is done.
+                return no_store(json_response(200, &json!({})));
+            }
+            let is_new = said.get("created").and_then(Value::as_bool) == Some(true);
+            return no_store(json_response(if is_new { 201 } else { 200 }, &said));
+        }
+        match said {
+            Some((404, _)) => problem_response(404, "not_found", "no revocation has this id"),
+            Some((507, _)) if !is_token => problem_response(
+                503,
+                "revocations_full",
+                "the log has no room for another target until older ones expire",
+            ),
+            _ => {
+                let mut response = if is_token {
+                    // RFC 7009 section 2.2.1.
+                    oauth_error(503, "temporarily_unavailable")
+                } else {
+                    let detail = "the hub does not answer: it is not known whether this was done";
+                    problem_response(503, "hub_unavailable", detail)
+                };
+                response.headers.push(("retry-after", "2".into()));
+                response
+            }
+        }
+    }
+
+    /// The order to revoke the token of a form, by its client or by the admin.
+    fn token_order(
+        &self,
+        revoker: &Revoker,
+        form: &[u8],
+        now: NumericDate,
+    ) -> Result<Order, TextResponse> {
+        let invalid = || oauth_error(400, "invalid_request");
+        let form = std::str::from_utf8(form).map_err(|_| invalid())?;
+        let mut tokens = form
+            .split('&')
+            .filter_map(|pair| pair.split_once('='))
+            .filter(|(name, _)| form_decode(name) == "token")
+            .map(|(_, value)| form_decode(value));
+        let (Some(token), None) = (tokens.next(), tokens.next()) else { return Err(invalid()) };
+        // RFC 7009 section 2.2: what is no good token is as revoked as it can be.
+        let done = || no_store(json_response(200, &json!({})));
+        let by = match revoker {
+            Revoker::Admin => "admin".to_owned(),
+            Revoker::Client(client) => {
+                self.check_ownership(client, &token, done)?;
+                format!("client:{client}")
+            }
+        };
+        let order = json!({ "token": token }).to_string();
+        let order = Order::read(order.as_bytes(), &self.settings, now).map_err(|_| done())?;
+        Ok(Order { by, ..order })
+    }
+
+    /// Whether a token is one of this client. One that nobody signed is nobody's: it must not fill the
+    /// log.
+    fn check_ownership(
+        &self,
+        client: &str,
+        token: &str,
+        done: impl Fn() -> TextResponse,
+    ) -> Result<(), TextResponse> {
+        let Ok(candidate) = examine(&self.settings, token) else {
+            let is_opaque = !is_like_a_jwt(token);
+            return Err(if is_opaque {
+                oauth_error(400, "unsupported_token_type")
+            } else {
+                done()
+            });
+        };
+        let keys = self.keys.get(candidate.provider).map(KeyRing::ready);
+        let is_signed =
+            keys.is_some_and(|keys| candidate.authenticate(&keys, &self.engine).is_ok());
+        if !is_signed {
+            return Err(done());
+        }
+        let claims = candidate.into_claims();
+        let owner = claims.get("client_id").or_else(|| claims.get("azp")).and_then(Value::as_str);
+        if owner == Some(client) { Ok(()) } else { Err(oauth_error(400, "unauthorized_client")) }
+    }
+}
+
+/// Which page a query asks for.
+fn page(query: Option<&str>) -> Result<RevocationCall, String> {
+    let (mut after, mut limit) = (0, USUALLY_LISTED);
+    let pairs = query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+    for pair in pairs {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        match name {
+            "after" => {
+                after = value.parse().map_err(|_| "after: expected a number".to_owned())?;
+            }
+            "limit" => {
+                let expected = || format!("limit: expected 1 to {MOST_LISTED}");
+                limit = value.parse().map_err(|_| expected())?;
+                if !(1..=MOST_LISTED).contains(&limit) {
+                    return Err(expected());
+                }
+            }
+            _ => return Err("expected nothing but after and limit".to_owned()),
+        }
+    }
+    Ok(RevocationCall::List { after, limit })
+}
+
+fn wrong_method(expected: &'static str) -> TextResponse {
+    let detail = format!("expected {expected}");
+    let mut response = problem_response(405, "method_not_allowed", &detail);
+    response.headers.push(("allow", expected.into()));
+    response
+}
+
+/// An error in the form of RFC 6749 section 5.2, which RFC 7009 asks for.
+fn oauth_error(status: u16, error: &str) -> TextResponse {
+    no_store(json_response(status, &json!({ "error": error })))
+}
+
+fn no_store(mut response: TextResponse) -> TextResponse {
+    response.headers.push(("cache-control", "no-store".into()));
+    response
+}

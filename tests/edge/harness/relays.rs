@@ -1,0 +1,115 @@
+//! The Durable Objects of a gate: their disk, which outlives workerd, and what can go wrong with them.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use tempfile::TempDir;
+
+use super::{Asked, Faults, Reply};
+use crate::workerd;
+
+/// Where hub and relays keep what they know, and the faults that they have. Several gates, one after
+/// the other, can have the same.
+pub struct Relays {
+    disk: TempDir,
+    faults: Faults,
+    script: Arc<Mutex<Script>>,
+}
+
+/// What becomes of the next calls: the first that fits.
+type Script = Vec<(String, Fault)>;
+
+/// What can happen to a call of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The object is not reached.
+    Down,
+    /// No answer comes.
+    Hang,
+    /// It answers what makes no sense.
+    Garbage,
+    /// It does what it is asked, and its answer is lost.
+    AnswerLost,
+}
+
+impl Fault {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Down => "down",
+            Self::Hang => "hang",
+            Self::Garbage => "garbage",
+            Self::AnswerLost => "answer lost",
+        }
+    }
+}
+
+impl Relays {
+    /// With an empty disk.
+    pub async fn start() -> Self {
+        let script: Arc<Mutex<Script>> = Arc::default();
+        let played = Arc::clone(&script);
+        let faults = Faults::answering(move |asked: &Asked| {
+            let script = played.lock().unwrap();
+            let fault = script.iter().find(|(path, _)| asked.path().starts_with(path.as_str()));
+            Reply::new(200, fault.map_or("", |(_, fault)| fault.name()))
+        })
+        .await;
+        Self { disk: TempDir::new().unwrap(), faults, script }
+    }
+
+    /// Lets all calls fail whose path begins like this, such as `/hub/`, `/relay/pull` or
+    /// `/relay/push/weur-0`, until it is mended.
+    pub fn fail(&self, path: &str, fault: Fault) {
+        self.script.lock().unwrap().push((path.to_owned(), fault));
+    }
+
+    /// Everything works.
+    pub fn mend(&self) {
+        self.script.lock().unwrap().clear();
+    }
+
+    /// How many calls there were whose path begins like this, whatever became of them.
+    pub fn calls(&self, path: &str) -> usize {
+        self.faults.count_of(|_, asked| asked.starts_with(path))
+    }
+
+    /// The module that the runtime starts with.
+    pub(super) fn module() -> PathBuf {
+        workerd::root().join("tests/edge/harness/relays.mjs")
+    }
+
+    /// Services and bindings for workerd.
+    pub(super) fn services(&self) -> (String, String) {
+        let services = format!(
+            "(name = \"objects\", disk = (path = \"{}\", writable = true)),\n\
+             (name = \"faults\", external = (address = \"{}\", http = ())),\n",
+            Path::display(self.disk.path()),
+            self.faults.addr,
+        );
+        (services, bindings("main"))
+    }
+
+    /// What the first Worker has besides: the objects.
+    pub(super) fn members() -> String {
+        let namespace = |class: &str| {
+            format!("(className = \"{class}\", uniqueKey = \"{class}\", enableSql = true)")
+        };
+        format!(
+            "durableObjectNamespaces = [{}, {}],\n  durableObjectStorage = (localDisk = \"objects\"),",
+            namespace("RevocationHub"),
+            namespace("RevocationRelay"),
+        )
+    }
+}
+
+fn bindings(service: &str) -> String {
+    let object = |name: &str, class: &str| {
+        format!(
+            "(name = \"{name}\", durableObjectNamespace = (className = \"{class}\", serviceName = \
+             \"{service}\")),\n"
+        )
+    };
+    object("REVOCATION_HUB", "RevocationHub")
+        + &object("REVOCATION_RELAY", "RevocationRelay")
+        + "(name = \"FAULTS\", service = \"faults\"),\n"
+}
