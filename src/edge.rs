@@ -26,10 +26,12 @@ mod relay;
 mod respond;
 mod revocations;
 
+use std::panic;
+
 use wasm_bindgen::JsValue;
+use wasm_bindgen::handler::{schedule_reinit, set_on_abort};
+use wasm_bindgen::prelude::wasm_bindgen;
 use web_sys::Request;
-// Brings the start function that turns a panic into a reset of the instance.
-use worker as _;
 
 use crate::core::claims::Millis;
 use crate::core::denial::{Denial, Reason};
@@ -41,6 +43,14 @@ use later::Waiting;
 pub use glue::{Context, Object};
 pub use hub::{hub_alarm, hub_fetch};
 pub use relay::relay_fetch;
+
+/// Runs when an instance of the module starts. A panic ends it: the operator is told where that was, and
+/// the next call starts another one (the flags for that are in tools/build.sh).
+#[wasm_bindgen(start, private)]
+fn start() {
+    panic::set_hook(Box::new(|info| log::panicked(info.location())));
+    set_on_abort(schedule_reinit);
+}
 
 /// Answers one request: a response, or the promise of one.
 #[must_use]

@@ -13,11 +13,11 @@ made=$target/bindings
 # A build that fails leaves nothing behind that could be taken for its result.
 rm -rf "$out" "$made"
 
-# The feature of the `worker` crate for futures that its own bundler asks for, too.
+# The feature of js-sys for futures, which the bundler of the `worker` crate asks for, too.
 WASM_BINDGEN_USE_JS_SYS=1 cargo build --release --lib --target wasm32-unknown-unknown \
     --features "$feature" --target-dir "$target"
 
-# The two flags let the instance start again after a panic, as `worker` asks for it.
+# The two flags let the instance start again after a panic, as `start` in src/edge.rs asks for it.
 wasm-bindgen $target/wasm32-unknown-unknown/release/edgeward.wasm --out-dir $made --out-name index \
     --target module --no-typescript --experimental-reset-state-function --force-enable-abort-handler
 

@@ -1,5 +1,7 @@
 //! Lines for the operator, one JSON object each.
 
+use std::panic::Location;
+
 use serde_json::json;
 
 use super::boot::{Isolate, State};
@@ -13,6 +15,12 @@ use crate::gate::{BreakerNews, Permit};
 /// Something works, but not as the operator may think.
 pub(super) fn warning(text: &str) {
     glue::console_log(&json!({ "event": "warning", "message": text }).to_string());
+}
+
+/// The wasm instance has ended. What the panic says is left out: it may quote what a client sent.
+pub(super) fn panicked(place: Option<&Location<'_>>) {
+    let place = place.map(ToString::to_string);
+    glue::console_error(&json!({ "event": "panic", "place": place }).to_string());
 }
 
 /// Something has to be mended before anyone can pass.

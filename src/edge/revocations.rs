@@ -55,7 +55,8 @@ impl Relays {
             let (continent, longitude) = place.split_once('\n').unwrap_or_default();
             let relays_per_region = gate.settings().revocation.relays_per_region;
             let random = RuntimeCrypto.random();
-            RelayName::choose(continent, longitude.parse().ok(), random, relays_per_region)
+            let degrees = longitude.split('.').next().and_then(|degrees| degrees.parse().ok());
+            RelayName::choose(continent, degrees, random, relays_per_region)
         })
     }
 }

@@ -247,13 +247,19 @@ pub(super) fn kind(value: &Value) -> String {
         Value::Null => "nothing".to_owned(),
         Value::Bool(value) => value.to_string(),
         Value::Number(number) => number.to_string(),
-        Value::String(text) if text.parse::<f64>().is_ok() || text.parse::<bool>().is_ok() => {
+        Value::String(text) if is_like_a_number(text) || text.parse::<bool>().is_ok() => {
             format!("the text {text:?}")
         }
         Value::String(text) => format!("a text of {} bytes", text.len()),
         Value::Array(_) => A_LIST.to_owned(),
         Value::Object(_) => A_TABLE.to_owned(),
     }
+}
+
+/// Not by parsing one, which would be ten kilobytes of the module for this message.
+fn is_like_a_number(text: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_digit() || b"+-._eE".contains(&byte);
+    text.len() < 32 && text.bytes().all(is_part) && text.bytes().any(|byte| byte.is_ascii_digit())
 }
 
 /// A text, or the value back.

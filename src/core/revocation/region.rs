@@ -17,11 +17,11 @@ pub struct RelayName {
 
 impl RelayName {
     /// For an isolate that meets a request from this continent (two letters, as the platform has them)
-    /// and longitude. `random` chooses among `relays_per_region`.
+    /// and longitude, in whole degrees. `random` chooses among `relays_per_region`.
     #[must_use]
     pub fn choose(
         continent: &str,
-        longitude: Option<f64>,
+        longitude: Option<i32>,
         random: u64,
         relays_per_region: u32,
     ) -> Self {
@@ -32,16 +32,16 @@ impl RelayName {
 }
 
 /// The nearest location hint.
-fn hint(continent: &str, longitude: Option<f64>) -> Option<&'static str> {
-    let is_west_of = |line: f64| longitude.is_none_or(|longitude| longitude < line);
+fn hint(continent: &str, longitude: Option<i32>) -> Option<&'static str> {
+    let is_west_of = |line: i32| longitude.is_none_or(|longitude| longitude < line);
     Some(match continent {
         "AF" => "afr",
         // Of Asia, what is nearer to the Gulf than to Singapore.
-        "AS" if longitude.is_some() && is_west_of(65.0) => "me",
+        "AS" if longitude.is_some() && is_west_of(65) => "me",
         "AS" => "apac",
-        "EU" if is_west_of(16.0) => "weur",
+        "EU" if is_west_of(16) => "weur",
         "EU" => "eeur",
-        "NA" if longitude.is_some() && is_west_of(-100.0) => "wnam",
+        "NA" if longitude.is_some() && is_west_of(-100) => "wnam",
         "NA" => "enam",
         "OC" | "AN" => "oc",
         "SA" => "sam",
@@ -56,14 +56,14 @@ mod tests {
     #[test]
     fn a_relay_is_near_and_one_of_few() {
         for (continent, longitude, name, hint) in [
-            ("EU", Some(2.3), "weur-1", Some("weur")),
-            ("EU", Some(21.0), "eeur-1", Some("eeur")),
+            ("EU", Some(2), "weur-1", Some("weur")),
+            ("EU", Some(21), "eeur-1", Some("eeur")),
             ("EU", None, "weur-1", Some("weur")),
-            ("NA", Some(-122.4), "wnam-1", Some("wnam")),
-            ("NA", Some(-74.0), "enam-1", Some("enam")),
+            ("NA", Some(-122), "wnam-1", Some("wnam")),
+            ("NA", Some(-74), "enam-1", Some("enam")),
             ("NA", None, "enam-1", Some("enam")),
-            ("AS", Some(55.3), "me-1", Some("me")),
-            ("AS", Some(139.7), "apac-1", Some("apac")),
+            ("AS", Some(55), "me-1", Some("me")),
+            ("AS", Some(139), "apac-1", Some("apac")),
             ("AS", None, "apac-1", Some("apac")),
             ("SA", None, "sam-1", Some("sam")),
             ("AF", None, "afr-1", Some("afr")),
