@@ -1,8 +1,11 @@
 //! Pre-warming: a list of tokens is read and validated into KV.
 
-use futures_util::future::join_all;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use js_sys::Promise;
 use wasm_bindgen::JsValue;
-use wasm_bindgen_futures::future_to_promise;
+use wasm_bindgen_futures::{JsFuture, future_to_promise};
 use web_sys::Request;
 
 use super::boot::{Isolate, Ready};
@@ -43,13 +46,37 @@ async fn prewarm(
     };
     let mut outcomes = Vec::with_capacity(orders.len());
     while !orders.is_empty() {
-        let next = orders.drain(..orders.len().min(AT_A_TIME)).map(|order| async move {
-            let outcome = carry_out(isolate, gate, request, &order).await;
-            (order, outcome)
-        });
-        outcomes.extend(join_all(next).await);
+        let next: Vec<_> = orders
+            .drain(..orders.len().min(AT_A_TIME))
+            .map(|order| begin(isolate, gate, Clone::clone(request), order))
+            .collect();
+        for (promise, outcome) in next {
+            // Nothing in it can fail.
+            drop(JsFuture::from(promise).await);
+            outcomes.extend(outcome.take());
+        }
     }
     gate.prewarmed(&outcomes)
+}
+
+/// What became of an entry, once the promise is settled.
+type Pending = (Promise, Rc<RefCell<Option<(Order, Outcome)>>>);
+
+/// Begins to work on an entry.
+fn begin(
+    isolate: &'static Isolate,
+    gate: &'static Ready,
+    request: Request,
+    order: Order,
+) -> Pending {
+    let outcome = Rc::new(RefCell::new(None));
+    let result = Rc::clone(&outcome);
+    let promise = future_to_promise(async move {
+        let became = carry_out(isolate, gate, &request, &order).await;
+        result.replace(Some((order, became)));
+        Ok(JsValue::UNDEFINED)
+    });
+    (promise, outcome)
 }
 
 async fn carry_out(isolate: &Isolate, gate: &Ready, request: &Request, order: &Order) -> Outcome {
