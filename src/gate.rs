@@ -90,6 +90,7 @@ enum Degrading {
 struct Sealing {
     validations: SealingKey,
     key_sets: SealingKey,
+    revocations: SealingKey,
 }
 
 /// What becomes of a request that is not denied.

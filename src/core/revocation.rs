@@ -13,5 +13,6 @@ pub mod delta;
 pub mod entry;
 pub mod list;
 pub mod order;
+pub mod published;
 pub mod region;
 pub mod target;

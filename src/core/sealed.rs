@@ -40,9 +40,12 @@ use sha2::{Digest as _, Sha256};
 
 use super::secret::{AssertionKey, AssertionMaterial};
 
-/// The longest value that opens, in bytes. Longer ones are not looked at, so there is no use in
-/// storing them.
+/// The longest value that opens, in bytes, but for a part of the list of revocations. Longer ones are not
+/// looked at, so there is no use in storing them.
 pub const MOST_VALUE_BYTES: usize = 32 * 1024;
+
+/// The longest part of the list of revocations that opens, in bytes.
+pub const MOST_PART_BYTES: usize = 2 * 1024 * 1024;
 
 /// The first byte of every value. Another layout, another MAC or another reading of the payload
 /// gets another.
@@ -62,6 +65,8 @@ pub enum Purpose {
     Validation,
     /// A JWK Set of an issuer.
     KeySet,
+    /// The list of revocations, or a part of it.
+    Revocations,
 }
 
 impl Purpose {
@@ -78,6 +83,7 @@ impl Purpose {
         let prefix = match self {
             Self::Validation => "validation:v1:",
             Self::KeySet => "jwks:v1:",
+            Self::Revocations => "revocations:v1:",
         };
         format!("{prefix}{hash}")
     }
@@ -87,6 +93,7 @@ impl Purpose {
         match self {
             Self::Validation => b"edgeward sealing validation",
             Self::KeySet => b"edgeward sealing keyset",
+            Self::Revocations => b"edgeward sealing revocations",
         }
     }
 }
@@ -94,7 +101,7 @@ impl Purpose {
 /// Why a stored value does not count. The names are part of the interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Rejected {
-    /// Longer than [`MOST_VALUE_BYTES`].
+    /// Longer than [`MOST_VALUE_BYTES`] or [`MOST_PART_BYTES`].
     TooLarge,
     /// Not in the layout of a sealed value.
     Malformed,
@@ -139,7 +146,11 @@ impl Rejected {
 
 /// Seals payloads of one purpose and opens them again. `Debug` does not show it.
 #[derive(Clone)]
-pub struct SealingKey(Hmac<Sha256>);
+pub struct SealingKey {
+    mac: Hmac<Sha256>,
+    /// The longest value that opens.
+    most_bytes: usize,
+}
 
 impl SealingKey {
     /// The key for a purpose, from the private part of the assertion key.
@@ -149,7 +160,11 @@ impl SealingKey {
             AssertionMaterial::Ed25519 { d, .. } => d,
             AssertionMaterial::Hmac(secret) => secret,
         };
-        Self(Hmac::new(&hkdf(private.expose(), purpose.info())))
+        let most_bytes = match purpose {
+            Purpose::Validation | Purpose::KeySet => MOST_VALUE_BYTES,
+            Purpose::Revocations => MOST_PART_BYTES,
+        };
+        Self { mac: Hmac::new(&hkdf(private.expose(), purpose.info())), most_bytes }
     }
 
     /// The value to store under `kv_key`.
@@ -160,7 +175,7 @@ impl SealingKey {
 
     /// The payload of a value that was found under `kv_key`, if it was sealed there.
     pub fn open<'v>(&self, kv_key: &str, value: &'v [u8]) -> Result<&'v [u8], Rejected> {
-        if value.len() > MOST_VALUE_BYTES {
+        if value.len() > self.most_bytes {
             return Err(Rejected::TooLarge);
         }
         let Parts { mac, payload } = Parts::of(value)?;
@@ -176,7 +191,7 @@ impl SealingKey {
     }
 
     fn mac(&self, version: u8, kv_key: &str, payload: &[u8]) -> Hmac<Sha256> {
-        let mut mac = self.0.clone();
+        let mut mac = self.mac.clone();
         for text in [LABEL, &[version], kv_key.as_bytes(), payload] {
             mac.update(&(text.len() as u64).to_be_bytes());
             mac.update(text);

@@ -19,18 +19,22 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_futures::{future_to_promise, spawn_local};
 use web_sys::Request;
 
+use super::boot::{Isolate, State};
+use super::crypto::RuntimeCrypto;
 use super::glue::{self, Object};
+use super::now;
 use super::objects::{
     self, Asked, RELAY, StorageFailed, as_number, cell, date_cell, number, sql, target_cell,
     text_cell,
 };
-use super::{crypto::RuntimeCrypto, now};
 use crate::core::claims::{Millis, NumericDate};
 use crate::core::json::parse_strict;
 use crate::core::revocation::entry::{Effect, LogId, Number};
 use crate::core::revocation::order::{self, Order};
+use crate::core::revocation::published::{PART_NUMBERS, Published};
 use crate::core::revocation::target::Fingerprint;
 use crate::core::verify::SignatureEngine as _;
+use crate::gate::KvChange;
 
 /// How many entries the log takes: what the list of an isolate has room for.
 const MOST_ENTRIES: Number = 1_000_000;
@@ -51,6 +55,13 @@ const MOST_RETRY_MS: u32 = 30_000;
 /// A relay that nobody has used for so long is forgotten, in seconds. When it is used again, it asks.
 const FORGET_SECONDS: NumericDate = 3_600;
 
+/// The list is published no more often than this, in milliseconds: KV takes one write a second for a key.
+const PUBLISH_MS: u32 = 1_100;
+
+/// From this bound on the list is published without a change, too, since KV can have it elsewhere within
+/// a minute: what is there says when it was all, and looks old otherwise. In seconds.
+const LEAST_STALENESS_SECONDS: i64 = 120;
+
 /// How often what has expired is removed, in milliseconds.
 const PRUNE_MS: u32 = 3_600_000;
 
@@ -61,7 +72,8 @@ const SCHEMA: [&str; 5] = [
     "CREATE INDEX IF NOT EXISTS log_by_target ON log (target, number)",
     "CREATE INDEX IF NOT EXISTS log_by_expiry ON log (expires_at)",
     "CREATE TABLE IF NOT EXISTS state (only INTEGER PRIMARY KEY CHECK (only = 1), \
-     log INTEGER NOT NULL, latest INTEGER NOT NULL, entries INTEGER NOT NULL)",
+     log INTEGER NOT NULL, latest INTEGER NOT NULL, entries INTEGER NOT NULL, \
+     published INTEGER NOT NULL)",
     "CREATE TABLE IF NOT EXISTS relays (name TEXT PRIMARY KEY, hint TEXT, number INTEGER NOT NULL, \
      seen_at INTEGER NOT NULL)",
 ];
@@ -75,6 +87,8 @@ struct Hub {
     alarm_at: Cell<Option<Millis>>,
     /// How long after a failure the next attempt is, in milliseconds.
     retry_ms: Cell<u32>,
+    /// When the list was last published, or that was tried.
+    published_at: Cell<Millis>,
 }
 
 /// A relay, as far as the hub knows it.
@@ -105,7 +119,8 @@ pub fn hub_alarm(object: Object) -> Promise {
             hub.alarm_at.set(None);
             // The glue has logged what failed; the next alarm tries again.
             let is_done = hub.look_after().await.unwrap_or(false);
-            hub.arm_after(is_done).await;
+            let wait_ms = hub.publish().await.unwrap_or(RETRY_MS);
+            hub.arm(is_done, wait_ms).await;
         }
         Ok(JsValue::UNDEFINED)
     })
@@ -122,7 +137,7 @@ impl Hub {
         }
         // A number that every language holds exactly, and not 0.
         let log = RuntimeCrypto.random() >> 12 | 1;
-        sql(&object, "INSERT OR IGNORE INTO state VALUES (1, ?, 0, 0)", &[cell(log)])?;
+        sql(&object, "INSERT OR IGNORE INTO state VALUES (1, ?, 0, 0, -1)", &[cell(log)])?;
         let relays = glue::object_namespace(&object.env(), RELAY);
         let hub = Rc::new(Self {
             object,
@@ -130,6 +145,7 @@ impl Hub {
             pushing: RefCell::default(),
             alarm_at: Cell::new(None),
             retry_ms: Cell::new(RETRY_MS),
+            published_at: Cell::new(0),
         });
         HUBS.with_borrow_mut(|hubs| hubs.insert(number, Rc::clone(&hub)));
         Ok(hub)
@@ -336,8 +352,7 @@ impl Hub {
             let acknowledged = confirmed(&self)?;
             let is_idle = self.pushing.borrow().is_empty();
             if acknowledged >= known || is_idle || now().saturating_sub(began) >= PATIENCE_MS {
-                let is_done = acknowledged >= known;
-                self.arm_after(is_done).await;
+                self.arm(acknowledged >= known, PUBLISH_MS).await;
                 return Ok((acknowledged, known));
             }
             glue::sleep(LOOK_MS).await;
@@ -429,16 +444,73 @@ impl Hub {
         Ok(self.relays_behind(latest)?.is_empty())
     }
 
-    /// Sees to it that the alarm comes: soon, if somebody has not confirmed.
-    async fn arm_after(&self, is_done: bool) {
-        let wait_ms = if is_done {
-            self.retry_ms.set(RETRY_MS);
-            PRUNE_MS
-        } else {
-            let wait_ms = self.retry_ms.get();
-            self.retry_ms.set(wait_ms.saturating_mul(2).min(MOST_RETRY_MS));
-            wait_ms
+    /// Leaves the list in KV: after a change, and from time to time where the bound is so long that it is of
+    /// use there. In how many milliseconds the next time is.
+    async fn publish(&self) -> Result<u32, StorageFailed> {
+        let isolate = Isolate::of(&self.object.env());
+        let State::Ready(gate) = &isolate.state else { return Ok(PRUNE_MS) };
+        if !gate.publishes() {
+            return Ok(PRUNE_MS);
+        }
+        let at = now();
+        if (0..PUBLISH_MS.into()).contains(&at.saturating_sub(self.published_at.get())) {
+            return Ok(PUBLISH_MS);
+        }
+        self.published_at.set(at);
+        let (log, latest) = self.state()?;
+        let query = "SELECT published FROM state WHERE published >= 0";
+        let published = number(&self.object, query, &[])?;
+        let query = "SELECT DISTINCT (number - 1) / ? FROM log ORDER BY 1";
+        let rows = sql(&self.object, query, &[cell(PART_NUMBERS)])?;
+        let parts = rows.iter().filter_map(|row| as_number(row.first()?));
+        let parts: Vec<Number> = parts.map(|part| part.saturating_mul(PART_NUMBERS)).collect();
+        let is_new = |after: &&Number| {
+            published.is_none_or(|published| after.saturating_add(PART_NUMBERS) > published)
         };
+        for after in parts.iter().filter(is_new) {
+            let to = after.saturating_add(PART_NUMBERS).min(latest);
+            if published.is_some_and(|published| to <= published) {
+                continue;
+            }
+            let part = objects::delta(&self.object, log, *after, to, None)?;
+            if !self.store(isolate, gate.published_part(log, *after, &part)).await {
+                return Ok(RETRY_MS);
+            }
+        }
+        let head = Published { log, number: latest, at, parts };
+        if !self.store(isolate, gate.published_head(&head)).await {
+            return Ok(RETRY_MS);
+        }
+        sql(&self.object, "UPDATE state SET published = ?", &[cell(latest)])?;
+        let has_changed = self.state()?.1 != latest;
+        let is_used = number(&self.object, "SELECT count(*) FROM relays", &[])? != Some(0);
+        let staleness = gate.settings().revocation.max_staleness_seconds;
+        Ok(if has_changed {
+            PUBLISH_MS
+        } else if is_used && staleness >= LEAST_STALENESS_SECONDS {
+            // Three chances to be young enough.
+            u32::try_from(staleness.saturating_mul(1_000) / 3).unwrap_or(PRUNE_MS)
+        } else {
+            PRUNE_MS
+        })
+    }
+
+    async fn store(&self, isolate: &Isolate, change: Option<KvChange>) -> bool {
+        match change {
+            Some(change) => isolate.kv.apply(&change).await,
+            None => false,
+        }
+    }
+
+    /// Sees to it that the alarm comes within so many milliseconds, and sooner if a relay has not
+    /// confirmed.
+    async fn arm(&self, is_told: bool, mut wait_ms: u32) {
+        if is_told {
+            self.retry_ms.set(RETRY_MS);
+        } else {
+            wait_ms = wait_ms.min(self.retry_ms.get());
+            self.retry_ms.set(self.retry_ms.get().saturating_mul(2).min(MOST_RETRY_MS));
+        }
         let due = now().saturating_add(wait_ms.into());
         if self.alarm_at.get().is_none_or(|at| due < at) {
             self.alarm_at.set(Some(due));

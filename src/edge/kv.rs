@@ -48,10 +48,15 @@ impl Kv {
     /// What is there under a key. `patience_ms` is how long the request can wait, if not as long as
     /// was configured.
     pub(super) async fn get(&self, key: &str, patience_ms: Option<u32>) -> Sought {
+        let wait_ms = patience_ms.map_or(self.timeout_ms, |it| it.min(self.timeout_ms));
+        self.get_up_to(key, wait_ms, MOST_VALUE_BYTES).await
+    }
+
+    /// The same, for a value of this length at most, with a wait of its own.
+    pub(super) async fn get_up_to(&self, key: &str, wait_ms: u32, most_bytes: usize) -> Sought {
         if !self.exists() {
             return Sought::Absent;
         }
-        let wait_ms = patience_ms.map_or(self.timeout_ms, |it| it.min(self.timeout_ms));
         let found = glue::kv_get(&self.namespace, key, wait_ms).await;
         if found.is_undefined() {
             return Sought::Late;
@@ -60,7 +65,7 @@ impl Kv {
             return Sought::Absent;
         }
         // A value that is too long to count is not taken over whole.
-        let most_bytes = u32::try_from(MOST_VALUE_BYTES + 1).unwrap_or(u32::MAX);
+        let most_bytes = u32::try_from(most_bytes.saturating_add(1)).unwrap_or(u32::MAX);
         Sought::Found(js_sys::Uint8Array::new(&found).subarray(0, most_bytes).to_vec())
     }
 

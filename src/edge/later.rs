@@ -3,7 +3,7 @@
 //! Every answer belongs to the request that asked: no promise is ever awaited by another one. What
 //! they share is plain memory, the gate's.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use wasm_bindgen::JsValue;
@@ -68,12 +68,29 @@ impl Waiting {
             Question::Verdict(inquiry) if inquiry.patience_ms().is_some() => {
                 self.inquire(inquiry).await;
             }
+            Question::Revocations(Some(patience_ms)) => self.refresh_list(patience_ms).await,
             other => {
                 let request = &self.request;
                 let change = find_out(isolate, gate, request, other, &mut self.findings).await;
                 store(isolate, &self.context, change);
             }
         }
+    }
+
+    /// Refreshes the list of revocations for a request that does not have to wait for it.
+    async fn refresh_list(&mut self, patience_ms: u32) {
+        let Self { isolate, gate, .. } = *self;
+        let is_refreshed = Rc::new(Cell::new(false));
+        let refresh = {
+            let (request, is_refreshed) = (Clone::clone(&self.request), Rc::clone(&is_refreshed));
+            future_to_promise(async move {
+                is_refreshed.set(revocations::refresh(isolate, gate, &request).await);
+                Ok(JsValue::UNDEFINED)
+            })
+        };
+        self.context.wait_until(&refresh);
+        glue::within(&refresh, patience_ms).await;
+        self.findings.list_was_refreshed(is_refreshed.get());
     }
 
     /// Asks the auth service for a request that does not have to wait. The call goes on when it stops
@@ -105,8 +122,8 @@ impl Waiting {
 /// Answers a question, and waits for the answer however long it takes. Gives back what other
 /// isolates should know.
 pub(super) async fn find_out(
-    isolate: &Isolate,
-    gate: &Ready,
+    isolate: &'static Isolate,
+    gate: &'static Ready,
     request: &Request,
     question: Question,
     findings: &mut Findings,
@@ -130,7 +147,7 @@ pub(super) async fn find_out(
             findings.learn(told);
             change
         }
-        Question::Revocations => {
+        Question::Revocations(_) => {
             let is_refreshed = revocations::refresh(isolate, gate, request).await;
             findings.list_was_refreshed(is_refreshed);
             None

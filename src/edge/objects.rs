@@ -82,7 +82,7 @@ pub(super) fn text_cell(text: Option<&str>) -> Cell {
     text.map_or(JsValue::NULL, JsValue::from_str)
 }
 
-/// What came after a number, as it is sent.
+/// What came after a number, up to another, as it is sent: as much as one part has room for.
 pub(super) fn delta(
     object: &Object,
     log: LogId,
@@ -90,9 +90,9 @@ pub(super) fn delta(
     latest: Number,
     age_ms: Option<u32>,
 ) -> Result<Vec<u8>, StorageFailed> {
-    let query = "SELECT number, target, effect, expires_at FROM log WHERE number > ? \
-                 ORDER BY number LIMIT ?";
-    let parameters: Array = [cell(after), MOST_ENTRIES.into()].iter().collect();
+    let query = "SELECT number, target, effect, expires_at FROM log \
+                 WHERE number > ? AND number <= ? ORDER BY number LIMIT ?";
+    let parameters: Array = [cell(after), cell(latest), MOST_ENTRIES.into()].iter().collect();
     let rows = glue::pack_rows(object, query, &parameters).ok_or(StorageFailed)?;
     let entries: Vec<Entry> =
         rows.as_chunks::<ROW_BYTES>().0.iter().filter_map(|row| entry_of(row)).collect();

@@ -79,7 +79,12 @@ fn begin(
     (promise, outcome)
 }
 
-async fn carry_out(isolate: &Isolate, gate: &Ready, request: &Request, order: &Order) -> Outcome {
+async fn carry_out(
+    isolate: &'static Isolate,
+    gate: &'static Ready,
+    request: &Request,
+    order: &Order,
+) -> Outcome {
     let token = match order {
         Order::Token(token) => token,
         Order::Stored(kv_key) => {

@@ -26,8 +26,9 @@ use crate::core::claims::Millis;
 use crate::core::revocation::delta::Delta;
 use crate::core::revocation::entry::{LogId, Number};
 
-/// How long the hub may take, in milliseconds.
-const HUB_TIMEOUT_MS: u32 = 1_000;
+/// How long the hub may take, in milliseconds: less than an isolate waits for this relay, so that it gets
+/// an answer although the hub gives none.
+const HUB_TIMEOUT_MS: u32 = 600;
 
 /// After a failure the hub is not asked again for so long, in milliseconds: all who ask meanwhile get
 /// what there is, at once.

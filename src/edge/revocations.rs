@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 
 use wasm_bindgen::JsValue;
-use wasm_bindgen_futures::future_to_promise;
+use wasm_bindgen_futures::{JsFuture, future_to_promise};
 use web_sys::Request;
 
 use super::boot::{Isolate, Ready};
@@ -14,7 +14,9 @@ use super::{log, now, respond};
 use crate::core::claims::Millis;
 use crate::core::denial::TextResponse;
 use crate::core::revocation::order::MOST_ORDER_BYTES;
+use crate::core::revocation::published::Published;
 use crate::core::revocation::region::RelayName;
+use crate::core::sealed::MOST_PART_BYTES;
 use crate::core::verify::SignatureEngine as _;
 use crate::gate::{NotTaken, RevocationCall};
 
@@ -61,8 +63,48 @@ impl Relays {
     }
 }
 
-/// Refreshes the list. Whether that worked.
-pub(super) async fn refresh(isolate: &Isolate, gate: &Ready, request: &Request) -> bool {
+/// Refreshes the list: from the relay or, where that does not answer, from what the hub has published.
+/// Whether the relay has answered.
+pub(super) async fn refresh(
+    isolate: &'static Isolate,
+    gate: &'static Ready,
+    request: &Request,
+) -> bool {
+    // A list that has nothing does not wait for the relay's time limit before it looks into KV.
+    let is_new = gate.list_position().0.is_none() && gate.publishes();
+    let published = is_new.then(|| {
+        future_to_promise(async move {
+            read_published(isolate, gate).await;
+            Ok(JsValue::UNDEFINED)
+        })
+    });
+    let is_refreshed = pull(isolate, gate, request).await;
+    match published {
+        _ if is_refreshed => {}
+        Some(published) => drop(JsFuture::from(published).await),
+        None if gate.publishes() => read_published(isolate, gate).await,
+        None => {}
+    }
+    is_refreshed
+}
+
+/// Takes the list from KV, as far as it is newer there.
+async fn read_published(isolate: &Isolate, gate: &Ready) {
+    let head = isolate.kv.get(&Published::head_key(), None).await;
+    let Some(published) = gate.hear_published(head.stored()) else { return };
+    for after in gate.lacking_parts(&published) {
+        let kv_key = Published::part_key(published.log, after);
+        let wait_ms = gate.settings().revocation.timeout_ms;
+        let part = isolate.kv.get_up_to(&kv_key, wait_ms, MOST_PART_BYTES).await;
+        if !gate.hear_published_part(&published, after, part.stored(), now()) {
+            return;
+        }
+    }
+    gate.take_published(&published, now());
+}
+
+/// Asks the relay. Whether it has answered, and what it answered was taken.
+async fn pull(isolate: &Isolate, gate: &Ready, request: &Request) -> bool {
     let asked_at = now();
     let mut position = gate.begin_list(asked_at);
     let relay = isolate.relays.name(gate, request);

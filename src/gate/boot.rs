@@ -302,6 +302,7 @@ impl<E: SignatureEngine> Loader<'_, E> {
         let sealing = Sealing {
             validations: SealingKey::derive(&key, Purpose::Validation),
             key_sets: SealingKey::derive(&key, Purpose::KeySet),
+            revocations: SealingKey::derive(&key, Purpose::Revocations),
         };
         Some((signer?, sealing))
     }

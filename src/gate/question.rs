@@ -22,8 +22,9 @@ pub enum Question {
     Stored(Lookup),
     /// What the auth service says about a token.
     Verdict(Inquiry),
-    /// The revocations that have come since: the list is to be refreshed.
-    Revocations,
+    /// The revocations that have come since: the list is to be refreshed. Where there is one that counts,
+    /// the request waits no longer than so many milliseconds.
+    Revocations(Option<u32>),
     /// Nothing, since another request is already finding it out: ask again after so many
     /// milliseconds.
     Moment(u32),

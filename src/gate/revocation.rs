@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell};
 use serde_json::{Value, json};
 
 use super::identity::{MOMENT_MS, ask};
-use super::question::{Findings, Question};
+use super::question::{Findings, KvChange, Question, Stored};
 use super::{Degrading, Gate, Stop};
 use crate::core::access::Freshness;
 use crate::core::cache::Known;
@@ -19,8 +19,20 @@ use crate::core::refresh::{Age, RefreshClock, Schedule, Step};
 use crate::core::revocation::delta::{Delta, Head};
 use crate::core::revocation::entry::{LogId, Number};
 use crate::core::revocation::list::RevocationList;
+use crate::core::revocation::published::{PART_NUMBERS, Published};
 use crate::core::revocation::target::{Kind, Targets};
 use crate::core::verify::{SignatureEngine, examine};
+
+/// A list that was not refreshed for so many times `refresh_seconds` is of an isolate that had no
+/// requests. Its first one waits for a refresh: without that, most of what passes after its revocation
+/// would be such first requests.
+const IDLE_AFTER: i64 = 5;
+
+/// How long it waits, in milliseconds; then it passes by the list that there is.
+const IDLE_PATIENCE_MS: u32 = 250;
+
+/// How long KV keeps what is published, in seconds: longer than a revocation is kept at most.
+const PUBLISHED_SECONDS: u32 = 34_560_000;
 
 /// What an isolate knows of revocations.
 pub(super) struct Revocations {
@@ -164,18 +176,21 @@ impl<E: SignatureEngine> Gate<E> {
         match freshness {
             Freshness::Standard if counts => {
                 if step == Step::FetchInBackground {
+                    if findings.list_was_refreshed.is_none() && self.was_idle(&clock, now) {
+                        return Err(ask(Question::Revocations(Some(IDLE_PATIENCE_MS)), findings));
+                    }
                     revocations.due.set(true);
                 }
                 return Ok(Currency::Current);
             }
             Freshness::Strict => match findings.list_was_refreshed {
-                None => return Err(ask(Question::Revocations, findings)),
+                None => return Err(ask(Question::Revocations(None), findings)),
                 Some(true) if counts => return Ok(Currency::Current),
                 Some(_) => {}
             },
             Freshness::Standard => match step {
                 Step::Fetch if findings.list_was_refreshed.is_none() => {
-                    return Err(ask(Question::Revocations, findings));
+                    return Err(ask(Question::Revocations(None), findings));
                 }
                 Step::Wait if findings.may_wait_for_list(clock.lease_ms(), now) => {
                     return Err(ask(Question::Moment(MOMENT_MS), findings));
@@ -193,6 +208,12 @@ impl<E: SignatureEngine> Gate<E> {
                 Err(Denial::later(provider, Reason::RevocationsUnknown, until, now).into())
             }
         }
+    }
+
+    /// Whether the list is so old that there can have been no requests for a while.
+    fn was_idle(&self, clock: &RefreshClock, now: Millis) -> bool {
+        let idle_ms = self.settings.revocation.refresh_seconds.saturating_mul(IDLE_AFTER * 1_000);
+        clock.fetched_at().is_none_or(|at| now.saturating_sub(at) >= idle_ms)
     }
 
     /// Whether the list should be refreshed once there is a response.
@@ -246,6 +267,110 @@ impl<E: SignatureEngine> Gate<E> {
         if let Some(revocations) = &self.revocations {
             revocations.clock.borrow_mut().failed_to_fetch();
         }
+    }
+
+    /// Whether the list is published in KV, and found there.
+    #[must_use]
+    pub fn publishes(&self) -> bool {
+        self.revokes() && self.sealing.is_some()
+    }
+
+    /// What the hub leaves in KV about a part of the log, which begins after a number.
+    #[must_use]
+    pub fn published_part(&self, log: LogId, after: Number, part: &[u8]) -> Option<KvChange> {
+        let kv_key = Published::part_key(log, after);
+        let value = self.sealing.as_ref()?.revocations.seal(&kv_key, part);
+        Some(KvChange::Put { kv_key, value, ttl_seconds: PUBLISHED_SECONDS })
+    }
+
+    /// What it leaves there about all of them.
+    #[must_use]
+    pub fn published_head(&self, published: &Published) -> Option<KvChange> {
+        let value = published.seal(&self.sealing.as_ref()?.revocations);
+        let kv_key = Published::head_key();
+        Some(KvChange::Put { kv_key, value, ttl_seconds: PUBLISHED_SECONDS })
+    }
+
+    /// Takes a head that was found in KV.
+    pub fn hear_published(&self, value: Stored<'_>) -> Option<Published> {
+        let Stored::Found(value) = value else {
+            self.tally.stored_miss();
+            return None;
+        };
+        match Published::open(&self.sealing.as_ref()?.revocations, value) {
+            Ok(published) => {
+                self.tally.stored_hit();
+                Some(published)
+            }
+            Err(rejected) => {
+                self.tally.stored_rejected(rejected);
+                None
+            }
+        }
+    }
+
+    /// After which numbers the parts begin that the list lacks.
+    #[must_use]
+    pub fn lacking_parts(&self, published: &Published) -> Vec<Number> {
+        let (log, number) = self.list_position();
+        let has = if log == Some(published.log) { number } else { 0 };
+        let lacks = |after: &Number| after.saturating_add(PART_NUMBERS) > has;
+        let parts = published.parts.iter().copied().filter(lacks);
+        if has < published.number { parts.collect() } else { Vec::new() }
+    }
+
+    /// Takes a part that was found in KV, after those before it. Whether it counts.
+    pub fn hear_published_part(
+        &self,
+        published: &Published,
+        after: Number,
+        value: Stored<'_>,
+        now: Millis,
+    ) -> bool {
+        let Some((sealing, Stored::Found(value))) = self.sealing.as_ref().map(|it| (it, value))
+        else {
+            self.tally.stored_miss();
+            return false;
+        };
+        match sealing.revocations.open(&Published::part_key(published.log, after), value) {
+            Ok(part) => {
+                self.tally.stored_hit();
+                // What is in no part has expired.
+                self.skip(published.log, after);
+                self.hear_delta(part, now, now).is_ok()
+            }
+            Err(rejected) => {
+                self.tally.stored_rejected(rejected);
+                false
+            }
+        }
+    }
+
+    fn skip(&self, log: LogId, to: Number) {
+        if let Some(revocations) = &self.revocations {
+            revocations.list.borrow_mut().skip(log, to);
+        }
+    }
+
+    /// All parts were taken: the list is as old as the head says, if it has all of it. Whether it is.
+    pub fn take_published(&self, published: &Published, now: Millis) -> bool {
+        let last_ends = published.parts.last().map_or(0, |last| last.saturating_add(PART_NUMBERS));
+        let (_, number) = self.list_position();
+        // The last part may be older than the head. Behind a full one that was taken nothing counts.
+        if last_ends <= published.number && (last_ends == 0 || number >= last_ends) {
+            self.skip(published.log, published.number);
+        }
+        let (log, number) = self.list_position();
+        let is_whole = log == Some(published.log) && number >= published.number;
+        if let Some(revocations) = self.revocations.as_ref().filter(|_| is_whole) {
+            let mut clock = revocations.clock.borrow_mut();
+            let (known, as_of) = (clock.fetched_at(), published.as_of(now));
+            if known.is_none_or(|known| known < as_of) {
+                // The relay is not asked again any sooner for that.
+                clock.fetched(as_of);
+            }
+        }
+        is_whole
     }
 
     /// Whether there are revocations at all.

@@ -223,3 +223,34 @@ async fn log_out_everywhere_and_log_in_again() {
         get("/").bearer(&after).send(&gate).await.must_pass();
     }
 }
+
+#[tokio::test]
+async fn a_new_isolate_begins_with_what_kv_has_where_no_relay_answers() {
+    let (origin, relays, kv) = (Origin::start().await, Relays::start().await, Kv::start().await);
+    let setup = || setup(&origin, &relays).assertion(60).kv(&kv).set("revocation.timeout_ms", 300);
+    let gate = Gate::start(setup()).await;
+    assert!(!refused(&gate, &token("b")).await);
+    revoke(&gate, json!({ "jti": "a" })).await;
+    let head = "revocations:v1:head";
+    let has_entry = |kv: &Kv| {
+        let head = kv.get(head).map(|entry| String::from_utf8(entry.value).unwrap());
+        head.is_some_and(|head| head.contains("\"number\":1,\"parts\":[0]"))
+    };
+    eventually("it is published", async || has_entry(&kv)).await;
+    assert_eq!(kv.entries().len(), 2);
+
+    for fault in [Fault::Down, Fault::Hang] {
+        relays.mend();
+        relays.fail("/relay/", fault);
+        let gate = Gate::start(setup()).await;
+        assert!(refused(&gate, &token("a")).await, "{fault:?}");
+        assert!(!refused(&gate, &token("b")).await, "{fault:?}");
+        gate.must_be_calm();
+    }
+    // What somebody else has put there does not count.
+    let forged = kv.get(head).unwrap().value;
+    kv.put(head, [&forged[..], b" "].concat());
+    let gate = Gate::start(setup()).await;
+    get("/").bearer(&token("b")).send(&gate).await.must_be(503, "auth_unavailable");
+    assert_eq!(gate.report().await["kv"]["rejected"], json!({ "mac": 1 }));
+}

@@ -20,6 +20,8 @@ pub const ISSUER: &str = "https://issuer.example";
 pub struct Setup {
     pub table: Value,
     pub secrets: BTreeMap<String, String>,
+    /// Whether there are Durable Objects for revocations.
+    pub has_relays: bool,
 }
 
 impl Setup {
@@ -37,7 +39,7 @@ impl Setup {
             }],
             "forward": { "claim_to_headers": { "X-Auth-Subject": "sub", "X-Auth-Scope": "scope" } },
         });
-        let mut setup = Self { table, secrets: BTreeMap::new() };
+        let mut setup = Self { table, secrets: BTreeMap::new(), has_relays: false };
         setup.secret("JWT_KEYS", &json!({ "keys": [signer.jwk("k1")] }).to_string());
         setup
     }
@@ -59,7 +61,7 @@ impl Setup {
 
     fn boot_with(&self, has_kv: bool) -> Result<Gate<NativeCrypto>, Vec<Problem>> {
         let secret = |name: &str| self.secrets.get(name).cloned();
-        let bindings = Bindings { has_kv, has_relays: false };
+        let bindings = Bindings { has_kv, has_relays: self.has_relays };
         Gate::boot(&self.table.to_string(), &secret, bindings, NativeCrypto)
     }
 

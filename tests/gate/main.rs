@@ -22,6 +22,7 @@ mod outages;
 mod permits;
 mod properties;
 mod published_keys;
+mod revocations;
 mod texts;
 #[allow(dead_code, reason = "the benchmarks use the rest of it")]
 #[path = "../support/usual.rs"]

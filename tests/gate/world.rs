@@ -143,7 +143,7 @@ impl World {
                     findings.stop_waiting();
                 }
             }
-            other @ (Question::Keys(_) | Question::Moment(_) | Question::Revocations) => {
+            other @ (Question::Keys(_) | Question::Moment(_) | Question::Revocations(_)) => {
                 panic!("{other:?}")
             }
         }

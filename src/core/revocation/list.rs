@@ -107,6 +107,14 @@ impl RevocationList {
         Ok(has_changed)
     }
 
+    /// Goes on to a number of a log, because nothing that still counts is between it and what the list has.
+    pub fn skip(&mut self, log: LogId, to: Number) {
+        if self.log != Some(log) {
+            *self = Self { log: Some(log), ..Self::default() };
+        }
+        self.number = self.number.max(to);
+    }
+
     /// Whether it may have a target with this mark; if not, it has none.
     #[must_use]
     pub fn may_have(&self, mark: Mark) -> bool {

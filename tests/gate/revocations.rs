@@ -1,0 +1,463 @@
+//! What a gate makes of revocations, against a naive model of them.
+
+use std::collections::BTreeMap;
+
+use edgeward::core::access::Freshness;
+use edgeward::core::config::Settings;
+use edgeward::core::denial::Reason;
+use edgeward::core::mode::Mode;
+use edgeward::core::request::RequestHead;
+use edgeward::core::revocation::delta::{Delta, Head};
+use edgeward::core::revocation::entry::{Effect, Entry};
+use edgeward::core::revocation::order::{self, Order};
+use edgeward::core::revocation::published::{PART_NUMBERS, Published};
+use edgeward::core::revocation::target::{Fingerprint, Kind};
+use edgeward::gate::{Decision, Findings, Gate, KvChange, Question, Stored};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use crate::fixture::{NOW, Setup, claims_with, with_token};
+use crate::native::{NativeCrypto, Signer};
+
+const THEN: i64 = NOW * 1_000;
+const LOG: u64 = 7;
+
+fn setup() -> Setup {
+    let mut setup = Setup::new(&["HS256"], &Signer::hmac(1));
+    setup.table["forward"]["assertion"] = json!({ "key": "ASSERTION_KEY", "audience": "o" });
+    let key = json!({ "kty": "oct", "k": "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE" });
+    setup.secret("ASSERTION_KEY", &key.to_string());
+    setup.has_relays = true;
+    setup
+}
+
+fn token(members: &Value) -> String {
+    let mut all = json!({ "exp": NOW + 1_000_000 });
+    all.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+    Signer::hmac(1).token(&json!({ "alg": "HS256", "kid": "k1" }), &claims_with(all))
+}
+
+/// What a request comes to.
+#[derive(Debug, PartialEq, Eq)]
+enum Outcome {
+    Permit(Mode),
+    Refresh(Option<u32>),
+    Wait,
+    Deny(Reason),
+}
+
+fn ask(gate: &Gate<NativeCrypto>, token: &str, now: i64, findings: &mut Findings) -> Outcome {
+    ask_at(gate, "/", token, now, findings)
+}
+
+fn ask_at(
+    gate: &Gate<NativeCrypto>,
+    path: &str,
+    token: &str,
+    now: i64,
+    findings: &mut Findings,
+) -> Outcome {
+    let packed = with_token(token).replacen("/\n", &format!("{path}\n"), 1);
+    match gate.decide(&RequestHead::unpack(&packed), now, findings) {
+        Ok(Decision::Forward(permit)) => Outcome::Permit(permit.mode()),
+        Ok(Decision::Ask(Question::Revocations(patience_ms))) => Outcome::Refresh(patience_ms),
+        Ok(Decision::Ask(Question::Moment(_))) => Outcome::Wait,
+        Ok(other) => panic!("{other:?}"),
+        Err(denial) => Outcome::Deny(denial.reason),
+    }
+}
+
+fn first(gate: &Gate<NativeCrypto>, token: &str, now: i64) -> Outcome {
+    ask(gate, token, now, &mut Findings::default())
+}
+
+const PASSES: Outcome = Outcome::Permit(Mode::Normal);
+const REVOKED: Outcome = Outcome::Deny(Reason::Revoked);
+const UNKNOWN: Outcome = Outcome::Deny(Reason::RevocationsUnknown);
+
+/// A hub: the log, and nothing else.
+#[derive(Default)]
+struct Hub {
+    log: Vec<Entry>,
+}
+
+impl Hub {
+    fn latest(&self) -> u64 {
+        self.log.len() as u64
+    }
+
+    fn append(&mut self, target: Fingerprint, effect: Effect, expires_at: i64) {
+        let number = self.latest() + 1;
+        self.log.push(Entry { number, target, effect, expires_at });
+    }
+
+    fn order(&mut self, order: &Value, settings: &Settings, now: i64) {
+        let order = Order::read(order.to_string().as_bytes(), settings, now).unwrap();
+        let before = self.log.iter().rfind(|one| one.target == order.target);
+        let before = before.map(|one| (one.effect, one.expires_at));
+        if let Some((effect, expires_at)) =
+            order::after(before, order.effect, order.expires_at, now)
+        {
+            self.append(order.target, effect, expires_at);
+        }
+    }
+
+    fn part(&self, after: u64, to: u64, age_ms: Option<u32>) -> Vec<u8> {
+        let [from, end] = [after, to].map(|at| usize::try_from(at).unwrap());
+        let head = Head { log: LOG, after, to, latest: self.latest(), age_ms };
+        Delta::write(&head, &self.log[from..end])
+    }
+
+    /// Refreshes the list of a gate, by an answer of this age.
+    fn refresh(&self, gate: &Gate<NativeCrypto>, now: i64, age_ms: u32) {
+        let (_, after) = gate.begin_list(now);
+        let part = self.part(after, self.latest(), Some(age_ms));
+        assert!(gate.hear_delta(&part, now, now).unwrap().is_whole());
+    }
+}
+
+#[test]
+fn a_list_is_waited_for_then_refreshed_in_the_background_then_waited_for_again() {
+    let (gate, hub, token) = (setup().gate(), Hub::default(), token(&json!({})));
+    let mut findings = Findings::default();
+    assert_eq!(ask(&gate, &token, THEN, &mut findings), Outcome::Refresh(None));
+    gate.begin_list(THEN);
+    assert_eq!(first(&gate, &token, THEN + 1), Outcome::Wait);
+    hub.refresh(&gate, THEN + 10, 0);
+    findings.list_was_refreshed(true);
+    assert_eq!(ask(&gate, &token, THEN + 10, &mut findings), PASSES);
+    for (later, outcome, is_due) in [
+        (1_009, PASSES, false),
+        (1_010, PASSES, true),
+        (5_009, PASSES, true),
+        // Of an isolate that had no requests.
+        (5_010, Outcome::Refresh(Some(250)), false),
+        (30_009, Outcome::Refresh(Some(250)), false),
+        (30_010, Outcome::Refresh(None), false),
+    ] {
+        assert_eq!(first(&gate, &token, THEN + later), outcome, "{later}");
+        assert_eq!(gate.take_list_due(), is_due, "{later}");
+    }
+    // Without an answer, a list that counts still does, and one that does not is nothing.
+    let mut findings = Findings::default();
+    findings.list_was_refreshed(false);
+    gate.begin_list(THEN + 20_000);
+    gate.list_was_not_refreshed();
+    assert_eq!(ask(&gate, &token, THEN + 20_001, &mut findings), PASSES);
+    assert_eq!(ask(&gate, &token, THEN + 30_010, &mut findings), UNKNOWN);
+}
+
+#[test]
+fn the_age_of_an_answer_counts_and_one_that_vouches_for_nothing_is_none() {
+    let (gate, hub, token) = (setup().gate(), Hub::default(), token(&json!({})));
+    hub.refresh(&gate, THEN, 29_000);
+    assert_eq!(first(&gate, &token, THEN + 999), PASSES);
+    assert_eq!(first(&gate, &token, THEN + 1_000), Outcome::Refresh(None));
+    gate.begin_list(THEN + 1_000);
+    gate.hear_delta(&hub.part(0, 0, None), THEN + 1_000, THEN + 1_000).unwrap();
+    assert_eq!(first(&gate, &token, THEN + 1_001), Outcome::Wait);
+    // An older answer that comes late makes nothing older.
+    hub.refresh(&gate, THEN + 2_000, 0);
+    gate.hear_delta(&hub.part(0, 0, Some(20_000)), THEN + 1_000, THEN + 2_000).unwrap();
+    assert_eq!(first(&gate, &token, THEN + 2_999), PASSES);
+}
+
+#[test]
+fn what_is_missing_of_a_log_does_not_count_as_all_of_it() {
+    let (gate, mut hub) = (setup().gate(), Hub::default());
+    let settings = setup();
+    let settings = Settings::parse(&settings.table.to_string()).unwrap();
+    for jti in ["a", "b"] {
+        hub.order(&json!({ "jti": jti }), &settings, NOW);
+    }
+    gate.begin_list(THEN);
+    let head = gate.hear_delta(&hub.part(0, 1, Some(0)), THEN, THEN).unwrap();
+    assert!(!head.is_whole());
+    assert_eq!(first(&gate, &token(&json!({ "jti": "b" })), THEN + 1), Outcome::Wait);
+    assert!(gate.hear_delta(&hub.part(2, 2, Some(0)), THEN, THEN).is_err(), "a gap");
+    gate.hear_delta(&hub.part(1, 2, Some(0)), THEN, THEN).unwrap();
+    for jti in ["a", "b"] {
+        assert_eq!(first(&gate, &token(&json!({ "jti": jti })), THEN + 1), REVOKED);
+    }
+}
+
+#[test]
+fn an_old_list_serves_only_where_both_the_table_and_the_switch_say_so() {
+    for (on_stale, switch, outcome) in [
+        ("deny", "true", UNKNOWN),
+        ("serve", "false", UNKNOWN),
+        ("serve", "true", Outcome::Permit(Mode::RevocationStale)),
+    ] {
+        let mut setup = setup();
+        setup.table["revocation"] = json!({ "on_stale": on_stale });
+        setup.secret("ALLOW_DEGRADED_AUTH", switch);
+        let (gate, mut hub) = (setup.gate(), Hub::default());
+        let settings = Settings::parse(&setup.table.to_string()).unwrap();
+        hub.order(&json!({ "jti": "a" }), &settings, NOW);
+        hub.refresh(&gate, THEN, 0);
+        let mut findings = Findings::default();
+        findings.list_was_refreshed(false);
+        let late = THEN + 40_000;
+        let good = token(&json!({ "jti": "b" }));
+        assert_eq!(ask(&gate, &good, late, &mut findings), outcome, "{on_stale} {switch}");
+        // What is known to be revoked stays so.
+        let bad = ask(&gate, &token(&json!({ "jti": "a" })), late, &mut findings);
+        assert_eq!(bad, if outcome == UNKNOWN { UNKNOWN } else { REVOKED });
+    }
+}
+
+#[test]
+fn a_strict_rule_asks_whatever_is_known() {
+    assert!(Freshness::Standard < Freshness::Strict);
+    let setup = setup().with(json!({ "rules": [{ "path": "/s", "revocation": "strict" }] }));
+    let (gate, mut hub) = (setup.gate(), Hub::default());
+    let settings = Settings::parse(&setup.table.to_string()).unwrap();
+    hub.refresh(&gate, THEN, 0);
+    let token = token(&json!({ "jti": "a" }));
+    assert_eq!(ask_at(&gate, "/", &token, THEN, &mut Findings::default()), PASSES);
+    let mut findings = Findings::default();
+    assert_eq!(ask_at(&gate, "/s", &token, THEN, &mut findings), Outcome::Refresh(None));
+    findings.list_was_refreshed(false);
+    assert_eq!(ask_at(&gate, "/s", &token, THEN, &mut findings), UNKNOWN);
+    hub.order(&json!({ "jti": "a" }), &settings, NOW);
+    hub.refresh(&gate, THEN, 0);
+    let mut findings = Findings::default();
+    findings.list_was_refreshed(true);
+    assert_eq!(ask_at(&gate, "/s", &token, THEN, &mut findings), REVOKED);
+}
+
+#[test]
+fn revocation_comes_after_the_claims_and_before_the_rule() {
+    let setup = setup().with(json!({ "rules": [{ "path": "/", "scopes_all": ["write"] }] }));
+    let (gate, mut hub) = (setup.gate(), Hub::default());
+    let settings = Settings::parse(&setup.table.to_string()).unwrap();
+    hub.order(&json!({ "jti": "a" }), &settings, NOW);
+    hub.refresh(&gate, THEN, 0);
+    for (members, reason) in [
+        (json!({ "jti": "a", "aud": "other", "scope": "" }), Reason::WrongAudience),
+        (json!({ "jti": "a", "sub": null, "scope": "" }), Reason::MissingClaim),
+        (json!({ "jti": "a", "exp": NOW - 1, "scope": "" }), Reason::Expired),
+        (json!({ "jti": "a", "scope": "" }), Reason::Revoked),
+        (json!({ "jti": "b", "scope": "" }), Reason::MissingScope),
+    ] {
+        assert_eq!(first(&gate, &token(&members), THEN), Outcome::Deny(reason));
+    }
+}
+
+/// Puts a change into a namespace.
+fn put(kv: &mut BTreeMap<String, Vec<u8>>, change: Option<KvChange>) {
+    match change {
+        Some(KvChange::Put { kv_key, value, .. }) => drop(kv.insert(kv_key, value)),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn stored<'k>(kv: &'k BTreeMap<String, Vec<u8>>, key: &str) -> Stored<'k> {
+    kv.get(key).map_or(Stored::Absent, |value| Stored::Found(value))
+}
+
+/// Reads what was published. Whether it is all.
+fn read(gate: &Gate<NativeCrypto>, kv: &BTreeMap<String, Vec<u8>>, now: i64) -> bool {
+    let Some(published) = gate.hear_published(stored(kv, &Published::head_key())) else {
+        return false;
+    };
+    for after in gate.lacking_parts(&published) {
+        let part = stored(kv, &Published::part_key(published.log, after));
+        if !gate.hear_published_part(&published, after, part, now) {
+            return false;
+        }
+    }
+    gate.take_published(&published, now)
+}
+
+#[test]
+fn what_the_hub_has_published_serves_where_no_relay_answers() {
+    let (writer, mut hub) = (setup().gate(), Hub::default());
+    let target =
+        |value: u64| Fingerprint::of(Kind::TokenId, crate::fixture::ISSUER, &value.to_string());
+    let count = PART_NUMBERS + 10;
+    for value in 0..count {
+        hub.append(target(value), Effect::RevokeAll, NOW + 100_000);
+    }
+    let mut kv = BTreeMap::new();
+    for after in [0, PART_NUMBERS] {
+        let part = hub.part(after, count.min(after + PART_NUMBERS), None);
+        put(&mut kv, writer.published_part(LOG, after, &part));
+    }
+    let head =
+        |parts: &[u64]| Published { log: LOG, number: count, at: THEN, parts: parts.to_vec() };
+    put(&mut kv, writer.published_head(&head(&[0, PART_NUMBERS])));
+    let named = |value: u64| token(&json!({ "jti": value.to_string() }));
+
+    let gate = setup().gate();
+    assert!(read(&gate, &kv, THEN));
+    for value in [0, PART_NUMBERS, count - 1] {
+        assert_eq!(first(&gate, &named(value), THEN), REVOKED, "{value}");
+    }
+    assert_eq!(first(&gate, &named(count), THEN), PASSES);
+    // Clocks may differ by two seconds.
+    assert_eq!(first(&gate, &named(count), THEN + 27_999), Outcome::Refresh(Some(250)));
+    assert_eq!(first(&gate, &named(count), THEN + 28_000), Outcome::Refresh(None));
+
+    // A relay that does not answer is not asked any sooner because KV did.
+    gate.begin_list(THEN + 40_000);
+    gate.list_was_not_refreshed();
+    assert!(read(&gate, &kv, THEN + 40_000));
+    assert_eq!(first(&gate, &named(count), THEN + 40_999), UNKNOWN);
+    assert_eq!(first(&gate, &named(count), THEN + 41_000), Outcome::Refresh(None));
+
+    // Parts whose entries have all expired are in no head.
+    for (parts, revoked, passes) in [(vec![PART_NUMBERS], count - 1, 0), (vec![0], 0, count - 1)] {
+        put(&mut kv, writer.published_head(&head(&parts)));
+        let gate = setup().gate();
+        assert!(read(&gate, &kv, THEN), "{parts:?}");
+        assert_eq!(first(&gate, &named(revoked), THEN), REVOKED);
+        assert_eq!(first(&gate, &named(passes), THEN), PASSES);
+        assert_eq!(gate.list_position(), (Some(LOG), count));
+    }
+    put(&mut kv, writer.published_head(&head(&[])));
+    assert!(read(&setup().gate(), &kv, THEN));
+
+    // An older part under a newer head is not all.
+    put(&mut kv, writer.published_head(&head(&[0, PART_NUMBERS])));
+    let older = hub.part(PART_NUMBERS, count - 5, None);
+    put(&mut kv, writer.published_part(LOG, PART_NUMBERS, &older));
+    assert!(!read(&setup().gate(), &kv, THEN));
+}
+
+#[test]
+fn what_others_publish_does_not_count() {
+    let (writer, hub) = (setup().gate(), Hub::default());
+    let mut kv = BTreeMap::new();
+    put(
+        &mut kv,
+        writer.published_head(&Published { log: LOG, number: 0, at: THEN, parts: vec![] }),
+    );
+    assert!(read(&setup().gate(), &kv, THEN));
+    let mut other = setup();
+    let key = json!({ "kty": "oct", "k": "YmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmI" });
+    other.secret("ASSERTION_KEY", &key.to_string());
+    assert!(!read(&other.gate(), &kv, THEN));
+    // Nor does a good part under another name.
+    let mut kv = BTreeMap::new();
+    let parts = vec![0];
+    put(&mut kv, writer.published_head(&Published { log: LOG, number: 0, at: THEN, parts }));
+    let Some(KvChange::Put { value, .. }) = writer.published_part(LOG, 1, &hub.part(0, 0, None))
+    else {
+        panic!("nothing")
+    };
+    kv.insert(Published::part_key(LOG, 0), value);
+    let gate = setup().gate();
+    let published = gate.hear_published(stored(&kv, &Published::head_key())).unwrap();
+    let part = stored(&kv, &Published::part_key(LOG, 0));
+    assert!(!gate.hear_published_part(&published, 0, part, THEN));
+}
+
+/// What happens.
+#[derive(Clone, Debug)]
+enum Step {
+    /// An order about one of a few values, `issued_before` so many seconds ago, for so long.
+    Order(usize, usize, Option<i64>, Option<i64>),
+    Undo(usize),
+    Wait(i64),
+    Refresh,
+    /// A request with one of the tokens.
+    Request(usize),
+    Cold,
+}
+
+const NAMES: [&str; 5] = ["jti", "sub", "sid", "client_id", "kid"];
+const VALUES: [&str; 2] = ["a", "b"];
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => (0..NAMES.len(), 0..VALUES.len(), prop::option::of(0..60_i64), prop::option::of(1..200_i64))
+            .prop_map(|(name, value, before, life)| Step::Order(name, value, before, life)),
+        1 => (0..20_usize).prop_map(Step::Undo),
+        2 => (1..40_i64).prop_map(Step::Wait),
+        3 => Just(Step::Refresh),
+        8 => (0..32_usize).prop_map(Step::Request),
+        1 => Just(Step::Cold),
+    ]
+}
+
+/// The members of a token: one bit for the value of each claim. They are issued a second apart.
+fn members(number: usize) -> BTreeMap<&'static str, Value> {
+    let bit = |at: usize| json!(VALUES[number >> at & 1]);
+    BTreeMap::from([
+        ("jti", bit(0)),
+        ("sub", bit(1)),
+        ("sid", bit(2)),
+        ("client_id", bit(3)),
+        ("iat", json!(NOW - 40 + i64::try_from(number).unwrap())),
+    ])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// Whatever is revoked, undone, refreshed and remembered: a token is refused if and only if the list
+    /// that the gate has revokes it, by a model that goes through the whole log for each token.
+    #[test]
+    fn a_token_is_refused_if_and_only_if_it_is_revoked(steps in prop::collection::vec(step(), 1..80)) {
+        let setup = setup().with(json!({ "revocation": { "max_staleness_seconds": 3600 } }));
+        let settings = Settings::parse(&setup.table.to_string()).unwrap();
+        let (mut gate, mut hub, mut seconds) = (setup.gate(), Hub::default(), NOW);
+        hub.refresh(&gate, seconds * 1_000, 0);
+        let mut heard = 0;
+        for step in steps {
+            match step {
+                Step::Wait(more) => seconds += more,
+                Step::Refresh => {
+                    hub.refresh(&gate, seconds * 1_000, 0);
+                    heard = hub.log.len();
+                }
+                Step::Cold => {
+                    gate = setup.gate();
+                    hub.refresh(&gate, seconds * 1_000, 0);
+                    heard = hub.log.len();
+                }
+                Step::Order(name, value, before, life) => {
+                    let mut order = json!({ NAMES[name]: VALUES[value] });
+                    if let Some(before) = before {
+                        order["issued_before"] = (seconds - before).into();
+                    }
+                    if let Some(life) = life {
+                        order["expires_at"] = (seconds + life).into();
+                    }
+                    hub.order(&order, &settings, seconds);
+                }
+                Step::Undo(at) => {
+                    if let Some(one) = hub.log.get(at).copied() {
+                        hub.append(one.target, Effect::Undo, one.expires_at);
+                    }
+                }
+                Step::Request(number) => {
+                    let members = members(number);
+                    let text = token(&serde_json::to_value(&members).unwrap());
+                    let mut findings = Findings::default();
+                    findings.list_was_refreshed(false);
+                    let outcome = ask(&gate, &text, seconds * 1_000, &mut findings);
+                    let expected = model(&hub.log[..heard], &members, seconds);
+                    prop_assert_eq!(outcome, if expected { REVOKED } else { PASSES });
+                }
+            }
+        }
+    }
+}
+
+/// Whether a log revokes a token.
+fn model(log: &[Entry], members: &BTreeMap<&str, Value>, now: i64) -> bool {
+    let issued_at = members["iat"].as_i64();
+    NAMES.iter().any(|name| {
+        let value = match *name {
+            "kid" => "k1",
+            name => members[name].as_str().unwrap(),
+        };
+        let target = Fingerprint::of(Kind::from_name(name).unwrap(), crate::fixture::ISSUER, value);
+        [target, target.of_older()].into_iter().any(|target| {
+            let last = log.iter().rfind(|one| one.target == target);
+            last.is_some_and(|one| one.expires_at > now && one.effect.revokes(issued_at))
+        })
+    })
+}
