@@ -46,7 +46,7 @@ pub use boot::{Bindings, Report};
 pub use permit::{Body, Permit};
 pub use prewarm::{MOST_LIST_BYTES, Order, Outcome, Warming};
 pub use question::{
-    BreakerNews, Findings, Inquiry, KvChange, Lookup, Question, ServiceCall, Stored, Told,
+    BreakerNews, Findings, Inquiry, KvChange, Lookup, Question, Refresh, ServiceCall, Stored, Told,
 };
 pub use revocation::NotTaken;
 pub use revoke::{HubCall, RevocationCall, Revoker};

@@ -130,6 +130,18 @@ extern "C" {
         most_bytes: u32,
     ) -> Answer;
 
+    /// Calls a relay, perhaps by way of the data centre's cache, and reads what comes back.
+    #[wasm_bindgen(js_name = pull)]
+    pub(super) async fn pull(
+        namespace: &JsValue,
+        name: &str,
+        hint: Option<&str>,
+        path: &str,
+        lifetime_ms: u32,
+        timeout_ms: u32,
+        most_bytes: u32,
+    ) -> Answer;
+
     /// A response that is bytes.
     #[wasm_bindgen(js_name = bytesResponse)]
     pub(super) fn bytes_response(status: u16, body: &[u8]) -> JsValue;
@@ -164,6 +176,10 @@ extern "C" {
     /// The status.
     #[wasm_bindgen(method, getter)]
     pub(super) fn status(this: &Answer) -> u16;
+
+    /// By how many milliseconds it can be older than it says.
+    #[wasm_bindgen(method, getter, js_name = olderMs)]
+    pub(super) fn older_ms(this: &Answer) -> Option<u32>;
 
     /// The body.
     #[wasm_bindgen(method, getter)]

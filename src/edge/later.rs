@@ -13,10 +13,11 @@ use web_sys::Request;
 use super::boot::{Isolate, Ready};
 use super::glue::{self, Context};
 use super::head::PackedHead;
+use super::revocations::Source;
 use super::{exchange, keys, log, now, prewarm, proxy, respond, revocations};
 use crate::core::introspection::{MOST_ANSWER_BYTES, Silence};
 use crate::core::request::RequestHead;
-use crate::gate::{Decision, Findings, Inquiry, KvChange, Question, ServiceCall, Told};
+use crate::gate::{Decision, Findings, Inquiry, KvChange, Question, Refresh, ServiceCall, Told};
 
 /// A request and what it has found out.
 pub(super) struct Waiting {
@@ -68,7 +69,9 @@ impl Waiting {
             Question::Verdict(inquiry) if inquiry.patience_ms().is_some() => {
                 self.inquire(inquiry).await;
             }
-            Question::Revocations(Some(patience_ms)) => self.refresh_list(patience_ms).await,
+            Question::Revocations(Refresh::Wanted(patience_ms)) => {
+                self.refresh_list(patience_ms).await;
+            }
             other => {
                 let request = &self.request;
                 let change = find_out(isolate, gate, request, other, &mut self.findings).await;
@@ -84,7 +87,8 @@ impl Waiting {
         let refresh = {
             let (request, is_refreshed) = (Clone::clone(&self.request), Rc::clone(&is_refreshed));
             future_to_promise(async move {
-                is_refreshed.set(revocations::refresh(isolate, gate, &request).await);
+                let refreshed = revocations::refresh(isolate, gate, &request, Source::Shared);
+                is_refreshed.set(refreshed.await);
                 Ok(JsValue::UNDEFINED)
             })
         };
@@ -147,8 +151,12 @@ pub(super) async fn find_out(
             findings.learn(told);
             change
         }
-        Question::Revocations(_) => {
-            let is_refreshed = revocations::refresh(isolate, gate, request).await;
+        Question::Revocations(how) => {
+            let source = match how {
+                Refresh::Strict => Source::Relay,
+                Refresh::Needed | Refresh::Wanted(_) => Source::Shared,
+            };
+            let is_refreshed = revocations::refresh(isolate, gate, request, source).await;
             findings.list_was_refreshed(is_refreshed);
             None
         }

@@ -63,12 +63,22 @@ impl Relays {
     }
 }
 
+/// Whose answers refresh a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// The relay's, or one that it has just given to another isolate of the data centre.
+    Shared,
+    /// The relay's alone.
+    Relay,
+}
+
 /// Refreshes the list: from the relay or, where that does not answer, from what the hub has published.
 /// Whether the relay has answered.
 pub(super) async fn refresh(
     isolate: &'static Isolate,
     gate: &'static Ready,
     request: &Request,
+    source: Source,
 ) -> bool {
     // A list that has nothing does not wait for the relay's time limit before it looks into KV.
     let is_new = gate.list_position().0.is_none() && gate.publishes();
@@ -78,7 +88,7 @@ pub(super) async fn refresh(
             Ok(JsValue::UNDEFINED)
         })
     });
-    let is_refreshed = pull(isolate, gate, request).await;
+    let is_refreshed = pull(isolate, gate, request, source).await;
     match published {
         _ if is_refreshed => {}
         Some(published) => drop(JsFuture::from(published).await),
@@ -104,7 +114,7 @@ async fn read_published(isolate: &Isolate, gate: &Ready) {
 }
 
 /// Asks the relay. Whether it has answered, and what it answered was taken.
-async fn pull(isolate: &Isolate, gate: &Ready, request: &Request) -> bool {
+async fn pull(isolate: &Isolate, gate: &Ready, request: &Request, source: Source) -> bool {
     let asked_at = now();
     let mut position = gate.begin_list(asked_at);
     let relay = isolate.relays.name(gate, request);
@@ -118,16 +128,17 @@ async fn pull(isolate: &Isolate, gate: &Ready, request: &Request) -> bool {
             relay.name,
             relay.hint.map(|hint| format!("&hint={hint}")).unwrap_or_default()
         );
-        let answer = glue::call_object(
+        let answer = glue::pull(
             &isolate.relays.namespace,
             &relay.name,
             relay.hint,
             &path,
-            None,
+            if source == Source::Shared { u32::try_from(refresh_ms).unwrap_or(0) } else { 0 },
             settings.timeout_ms,
             MOST_DELTA_BYTES,
         )
         .await;
+        let asked_at = asked_at.saturating_sub(answer.older_ms().unwrap_or(0).into());
         let part = match (answer.fault(), answer.status()) {
             (None, 200) => answer.body(),
             (None, status) => return failed(isolate, gate, &format!("status {status}"), asked_at),
@@ -158,7 +169,7 @@ pub(super) fn refresh_later(
     context: &Context,
 ) {
     context.wait_until(&future_to_promise(async move {
-        refresh(isolate, gate, &request).await;
+        refresh(isolate, gate, &request, Source::Shared).await;
         Ok(JsValue::UNDEFINED)
     }));
 }
@@ -212,7 +223,7 @@ async fn carry_out(
     let said = said.as_ref().map(|(status, body)| (*status, body.as_slice()));
     if !matches!(call, RevocationCall::List { .. }) && said.is_some_and(|(it, _)| it == 200) {
         // Who asked here sees it here.
-        refresh(isolate, gate, request).await;
+        refresh(isolate, gate, request, Source::Relay).await;
     }
     gate.revocation_answer(call, said)
 }

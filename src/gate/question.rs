@@ -22,12 +22,22 @@ pub enum Question {
     Stored(Lookup),
     /// What the auth service says about a token.
     Verdict(Inquiry),
-    /// The revocations that have come since: the list is to be refreshed. Where there is one that counts,
-    /// the request waits no longer than so many milliseconds.
-    Revocations(Option<u32>),
+    /// The revocations that have come since: the list is to be refreshed.
+    Revocations(Refresh),
     /// Nothing, since another request is already finding it out: ask again after so many
     /// milliseconds.
     Moment(u32),
+}
+
+/// How the list of revocations is to be refreshed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refresh {
+    /// There is none that counts.
+    Needed,
+    /// There is one that counts, so the request waits no longer than so many milliseconds.
+    Wanted(u32),
+    /// By the relay itself, for this request.
+    Strict,
 }
 
 /// A look into KV.

@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell};
 use serde_json::{Value, json};
 
 use super::identity::{MOMENT_MS, ask};
-use super::question::{Findings, KvChange, Question, Stored};
+use super::question::{Findings, KvChange, Question, Refresh, Stored};
 use super::{Degrading, Gate, Stop};
 use crate::core::access::Freshness;
 use crate::core::cache::Known;
@@ -177,20 +177,23 @@ impl<E: SignatureEngine> Gate<E> {
             Freshness::Standard if counts => {
                 if step == Step::FetchInBackground {
                     if findings.list_was_refreshed.is_none() && self.was_idle(&clock, now) {
-                        return Err(ask(Question::Revocations(Some(IDLE_PATIENCE_MS)), findings));
+                        return Err(ask(
+                            Question::Revocations(Refresh::Wanted(IDLE_PATIENCE_MS)),
+                            findings,
+                        ));
                     }
                     revocations.due.set(true);
                 }
                 return Ok(Currency::Current);
             }
             Freshness::Strict => match findings.list_was_refreshed {
-                None => return Err(ask(Question::Revocations(None), findings)),
+                None => return Err(ask(Question::Revocations(Refresh::Strict), findings)),
                 Some(true) if counts => return Ok(Currency::Current),
                 Some(_) => {}
             },
             Freshness::Standard => match step {
                 Step::Fetch if findings.list_was_refreshed.is_none() => {
-                    return Err(ask(Question::Revocations(None), findings));
+                    return Err(ask(Question::Revocations(Refresh::Needed), findings));
                 }
                 Step::Wait if findings.may_wait_for_list(clock.lease_ms(), now) => {
                     return Err(ask(Question::Moment(MOMENT_MS), findings));

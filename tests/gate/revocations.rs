@@ -12,7 +12,7 @@ use edgeward::core::revocation::entry::{Effect, Entry};
 use edgeward::core::revocation::order::{self, Order};
 use edgeward::core::revocation::published::{PART_NUMBERS, Published};
 use edgeward::core::revocation::target::{Fingerprint, Kind};
-use edgeward::gate::{Decision, Findings, Gate, KvChange, Question, Stored};
+use edgeward::gate::{Decision, Findings, Gate, KvChange, Question, Refresh, Stored};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -41,7 +41,7 @@ fn token(members: &Value) -> String {
 #[derive(Debug, PartialEq, Eq)]
 enum Outcome {
     Permit(Mode),
-    Refresh(Option<u32>),
+    Refresh(Refresh),
     Wait,
     Deny(Reason),
 }
@@ -60,7 +60,7 @@ fn ask_at(
     let packed = with_token(token).replacen("/\n", &format!("{path}\n"), 1);
     match gate.decide(&RequestHead::unpack(&packed), now, findings) {
         Ok(Decision::Forward(permit)) => Outcome::Permit(permit.mode()),
-        Ok(Decision::Ask(Question::Revocations(patience_ms))) => Outcome::Refresh(patience_ms),
+        Ok(Decision::Ask(Question::Revocations(how))) => Outcome::Refresh(how),
         Ok(Decision::Ask(Question::Moment(_))) => Outcome::Wait,
         Ok(other) => panic!("{other:?}"),
         Err(denial) => Outcome::Deny(denial.reason),
@@ -120,7 +120,7 @@ impl Hub {
 fn a_list_is_waited_for_then_refreshed_in_the_background_then_waited_for_again() {
     let (gate, hub, token) = (setup().gate(), Hub::default(), token(&json!({})));
     let mut findings = Findings::default();
-    assert_eq!(ask(&gate, &token, THEN, &mut findings), Outcome::Refresh(None));
+    assert_eq!(ask(&gate, &token, THEN, &mut findings), Outcome::Refresh(Refresh::Needed));
     gate.begin_list(THEN);
     assert_eq!(first(&gate, &token, THEN + 1), Outcome::Wait);
     hub.refresh(&gate, THEN + 10, 0);
@@ -131,9 +131,9 @@ fn a_list_is_waited_for_then_refreshed_in_the_background_then_waited_for_again()
         (1_010, PASSES, true),
         (5_009, PASSES, true),
         // Of an isolate that had no requests.
-        (5_010, Outcome::Refresh(Some(250)), false),
-        (30_009, Outcome::Refresh(Some(250)), false),
-        (30_010, Outcome::Refresh(None), false),
+        (5_010, Outcome::Refresh(Refresh::Wanted(250)), false),
+        (30_009, Outcome::Refresh(Refresh::Wanted(250)), false),
+        (30_010, Outcome::Refresh(Refresh::Needed), false),
     ] {
         assert_eq!(first(&gate, &token, THEN + later), outcome, "{later}");
         assert_eq!(gate.take_list_due(), is_due, "{later}");
@@ -152,7 +152,7 @@ fn the_age_of_an_answer_counts_and_one_that_vouches_for_nothing_is_none() {
     let (gate, hub, token) = (setup().gate(), Hub::default(), token(&json!({})));
     hub.refresh(&gate, THEN, 29_000);
     assert_eq!(first(&gate, &token, THEN + 999), PASSES);
-    assert_eq!(first(&gate, &token, THEN + 1_000), Outcome::Refresh(None));
+    assert_eq!(first(&gate, &token, THEN + 1_000), Outcome::Refresh(Refresh::Needed));
     gate.begin_list(THEN + 1_000);
     gate.hear_delta(&hub.part(0, 0, None), THEN + 1_000, THEN + 1_000).unwrap();
     assert_eq!(first(&gate, &token, THEN + 1_001), Outcome::Wait);
@@ -216,7 +216,8 @@ fn a_strict_rule_asks_whatever_is_known() {
     let token = token(&json!({ "jti": "a" }));
     assert_eq!(ask_at(&gate, "/", &token, THEN, &mut Findings::default()), PASSES);
     let mut findings = Findings::default();
-    assert_eq!(ask_at(&gate, "/s", &token, THEN, &mut findings), Outcome::Refresh(None));
+    let strict = Outcome::Refresh(Refresh::Strict);
+    assert_eq!(ask_at(&gate, "/s", &token, THEN, &mut findings), strict);
     findings.list_was_refreshed(false);
     assert_eq!(ask_at(&gate, "/s", &token, THEN, &mut findings), UNKNOWN);
     hub.order(&json!({ "jti": "a" }), &settings, NOW);
@@ -296,15 +297,15 @@ fn what_the_hub_has_published_serves_where_no_relay_answers() {
     }
     assert_eq!(first(&gate, &named(count), THEN), PASSES);
     // Clocks may differ by two seconds.
-    assert_eq!(first(&gate, &named(count), THEN + 27_999), Outcome::Refresh(Some(250)));
-    assert_eq!(first(&gate, &named(count), THEN + 28_000), Outcome::Refresh(None));
+    assert_eq!(first(&gate, &named(count), THEN + 27_999), Outcome::Refresh(Refresh::Wanted(250)));
+    assert_eq!(first(&gate, &named(count), THEN + 28_000), Outcome::Refresh(Refresh::Needed));
 
     // A relay that does not answer is not asked any sooner because KV did.
     gate.begin_list(THEN + 40_000);
     gate.list_was_not_refreshed();
     assert!(read(&gate, &kv, THEN + 40_000));
     assert_eq!(first(&gate, &named(count), THEN + 40_999), UNKNOWN);
-    assert_eq!(first(&gate, &named(count), THEN + 41_000), Outcome::Refresh(None));
+    assert_eq!(first(&gate, &named(count), THEN + 41_000), Outcome::Refresh(Refresh::Needed));
 
     // Parts whose entries have all expired are in no head.
     for (parts, revoked, passes) in [(vec![PART_NUMBERS], count - 1, 0), (vec![0], 0, count - 1)] {
