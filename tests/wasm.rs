@@ -66,7 +66,7 @@ fn gate() -> Gate<NoCrypto> {
                         "algorithms": ["HS256"], "keys": ["KEY"], "required_claims": [] }]
     }"#;
     let secret = |name: &str| (name == "KEY").then(|| KEY.to_owned());
-    Gate::boot(table, &secret, Bindings { has_kv: true, has_relays: false }, NoCrypto)
+    Gate::boot(table, &secret, Bindings { has_kv: true, ..Bindings::default() }, NoCrypto)
         .unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 

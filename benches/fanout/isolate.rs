@@ -142,7 +142,7 @@ impl Simulation<'_> {
                 let last = isolate.clock.fetched_at().unwrap_or(as_of);
                 isolate.clock.fetched(as_of.max(last));
             }
-            None => isolate.clock.failed_to_fetch(),
+            None => isolate.clock.failed_to_fetch(millis(self.now)),
         }
         if is_counted && isolate.expires_at() <= self.now {
             self.tally.traffic.refused += waiting;
@@ -159,7 +159,7 @@ impl Simulation<'_> {
         let is_counted = self.is_counted();
         let isolate = &mut self.isolates[number as usize];
         isolate.is_pulling = false;
-        isolate.clock.failed_to_fetch();
+        isolate.clock.failed_to_fetch(millis(self.now));
         let refused = std::mem::take(&mut isolate.waiting);
         if is_counted {
             self.tally.traffic.pulls_failed += 1;

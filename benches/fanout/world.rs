@@ -131,6 +131,7 @@ pub fn isolates(count: usize, begin: Micros) -> Vec<Isolate> {
             attempt_ms: millis(TIMEOUT),
             cooldown_ms: millis(COOLDOWN),
             cooldown_without_ms: millis(COOLDOWN),
+            pause_ms: millis(COOLDOWN),
         });
         clock.begin(millis(asked_at));
         clock.fetched(millis(asked_at));

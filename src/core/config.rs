@@ -223,6 +223,8 @@ pub struct RevocationClient {
     pub client_id: String,
     /// Name of the secret binding with its password.
     pub client_secret: String,
+    /// Positions of the providers whose tokens it may revoke; `None` for the only one.
+    pub providers: Option<Vec<usize>>,
 }
 
 /// What the origin is told about a permitted request.

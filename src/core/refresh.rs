@@ -33,6 +33,9 @@ pub struct Schedule {
     pub cooldown_ms: Millis,
     /// The same while nothing counts: all that waits for it is refused meanwhile.
     pub cooldown_without_ms: Millis,
+    /// The least time from the end of an attempt that brought nothing to the next, where that is longer:
+    /// an attempt may have taken as long as the cooldown.
+    pub pause_ms: Millis,
 }
 
 /// How old it is.
@@ -82,6 +85,8 @@ pub struct RefreshClock {
     schedule: Schedule,
     fetched_at: Option<Millis>,
     attempted_at: Option<Millis>,
+    /// When an attempt last brought nothing, until one brings something.
+    failed_at: Option<Millis>,
     under_way: bool,
     failed: bool,
 }
@@ -90,7 +95,14 @@ impl RefreshClock {
     /// Of something that was never fetched.
     #[must_use]
     pub const fn new(schedule: Schedule) -> Self {
-        Self { schedule, fetched_at: None, attempted_at: None, under_way: false, failed: false }
+        Self {
+            schedule,
+            fetched_at: None,
+            attempted_at: None,
+            failed_at: None,
+            under_way: false,
+            failed: false,
+        }
     }
 
     /// How old it is.
@@ -129,8 +141,16 @@ impl RefreshClock {
     /// It is `now`. If the clock was set back, what was done "later" was done now: nothing is lost
     /// by that, and nothing stays young or under way for longer than it may, counted from now.
     pub fn see(&mut self, now: Millis) {
-        for time in [&mut self.fetched_at, &mut self.attempted_at] {
+        for time in [&mut self.fetched_at, &mut self.attempted_at, &mut self.failed_at] {
             *time = time.map(|time| time.min(now));
+        }
+    }
+
+    /// It is `now`. If the clock was set back, nobody knows how old anything is: it is fetched anew.
+    pub fn see_strictly(&mut self, now: Millis) {
+        let times = [self.fetched_at, self.attempted_at, self.failed_at];
+        if times.into_iter().flatten().any(|time| time > now) {
+            *self = Self::new(self.schedule);
         }
     }
 
@@ -143,6 +163,12 @@ impl RefreshClock {
     #[must_use]
     pub const fn lease_ms(&self) -> Millis {
         self.schedule.attempt_ms.saturating_add(GRACE_MS)
+    }
+
+    /// Whether an attempt is under way that somebody may wait for.
+    #[must_use]
+    pub fn is_under_way(&self, now: Millis) -> bool {
+        self.under_way && self.attempted_at.is_some_and(|at| since(at, now) < self.lease_ms())
     }
 
     /// From when on it may be tried again after an attempt that brought nothing.
@@ -190,21 +216,25 @@ impl RefreshClock {
         self.fetched_at = Some(now);
         self.under_way = false;
         self.failed = false;
+        self.failed_at = None;
     }
 
     /// An attempt brought nothing.
-    pub const fn failed_to_fetch(&mut self) {
+    pub const fn failed_to_fetch(&mut self, now: Millis) {
         self.under_way = false;
         self.failed = true;
+        self.failed_at = Some(now);
     }
 
     fn on_need(&self, now: Millis, cooldown: Millis) -> Step {
         let Some(attempted_at) = self.attempted_at else { return Step::Fetch };
         let waited = since(attempted_at, now);
+        let pause_ends = self.failed_at.map(|at| at.saturating_add(self.schedule.pause_ms));
+        let until = attempted_at.saturating_add(cooldown).max(pause_ends.unwrap_or(attempted_at));
         if self.under_way && waited < self.lease_ms() {
             Step::Wait
-        } else if waited < cooldown {
-            Step::CoolingDown(attempted_at.saturating_add(cooldown))
+        } else if now < until {
+            Step::CoolingDown(until)
         } else {
             Step::Fetch
         }
@@ -229,6 +259,7 @@ mod tests {
             attempt_ms: 2_000,
             cooldown_ms: 30_000,
             cooldown_without_ms: 2_000,
+            pause_ms: 0,
         })
     }
 
@@ -262,7 +293,7 @@ mod tests {
         assert_eq!(clock.on_use(NOW + 2_999), Step::Wait);
         // The request that fetched may be gone.
         assert_eq!(clock.on_use(NOW + 3_000), Step::Fetch);
-        clock.failed_to_fetch();
+        clock.failed_to_fetch(NOW);
         assert!(clock.failed(NOW + 3_000));
         assert_eq!(clock.on_use(NOW + 1_999), Step::CoolingDown(NOW + 2_000));
         assert_eq!(clock.on_use(NOW + 2_000), Step::Fetch);
@@ -275,7 +306,7 @@ mod tests {
         assert_eq!(clock.on_miss(NOW + 30_000), Step::Fetch);
         clock.begin(NOW + 30_000);
         assert_eq!(clock.on_miss(NOW + 30_001), Step::Wait);
-        clock.failed_to_fetch();
+        clock.failed_to_fetch(NOW + 30_002);
         assert_eq!(clock.on_miss(NOW + 59_999), Step::CoolingDown(NOW + 60_000));
         assert_eq!(clock.on_miss(NOW + 60_000), Step::Fetch);
     }
@@ -286,7 +317,7 @@ mod tests {
         let later = NOW + 400_000;
         clock.begin(later);
         assert_eq!(clock.on_use(later + 1), Step::Nothing);
-        clock.failed_to_fetch();
+        clock.failed_to_fetch(later + 2);
         assert_eq!(clock.on_use(later + 29_999), Step::Nothing);
         assert_eq!(clock.on_use(later + 30_000), Step::FetchInBackground);
     }
@@ -298,6 +329,35 @@ mod tests {
         assert_eq!(clock.age(NOW), Age::Stale);
         assert_eq!(clock.on_use(NOW), Step::FetchInBackground);
         assert_eq!(clock.on_miss(NOW), Step::Fetch);
+    }
+
+    #[test]
+    fn after_a_failure_there_is_a_pause_however_long_it_took() {
+        let schedule = Schedule {
+            refresh_ms: 1_000,
+            max_stale_ms: 30_000,
+            attempt_ms: 1_000,
+            cooldown_ms: 1_000,
+            cooldown_without_ms: 1_000,
+            pause_ms: 1_000,
+        };
+        let mut clock = RefreshClock::new(schedule);
+        clock.begin(NOW);
+        clock.failed_to_fetch(NOW + 1_000);
+        assert_eq!(clock.on_use(NOW + 1_999), Step::CoolingDown(NOW + 2_000));
+        assert_eq!(clock.on_use(NOW + 2_000), Step::Fetch);
+        clock.begin(NOW + 2_000);
+        clock.fetched(NOW + 2_000);
+        assert_eq!(clock.on_use(NOW + 3_000), Step::FetchInBackground);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_can_be_taken_for_not_knowing_anything() {
+        let mut clock = fetched();
+        clock.see_strictly(NOW);
+        assert_eq!(clock.age(NOW), Age::Fresh);
+        clock.see_strictly(NOW - 1);
+        assert_eq!((clock.age(NOW), clock.on_use(NOW)), (Age::Absent, Step::Fetch));
     }
 
     #[test]

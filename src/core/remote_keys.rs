@@ -36,6 +36,7 @@ pub fn schedule(settings: &RemoteKeys, kv_timeout_ms: u32) -> Schedule {
             .saturating_add(kv_timeout_ms.into()),
         cooldown_ms: settings.cooldown_seconds.saturating_mul(1_000),
         cooldown_without_ms: COOLDOWN_WITHOUT_SET_MS,
+        pause_ms: 0,
     }
 }
 

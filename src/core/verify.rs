@@ -280,11 +280,15 @@ impl Candidate<'_> {
         named.is_some() && keys.iter().any(|key| key.description.kid.as_deref() == named)
     }
 
-    /// All by which it can be revoked, as a token of this issuer.
+    /// All by which it can be revoked, as a token of this issuer, of which these are the keys. Its key is
+    /// the one that verifies it, whatever its header leaves out.
     #[must_use]
-    pub fn targets(&self, issuer: &str) -> Targets {
+    pub fn targets<K>(&self, issuer: &str, keys: &[ReadyKey<K>]) -> Targets {
         let UntrustedToken { header, claims, signing_input, .. } = &self.token;
-        Targets::of(issuer, claims, header.key_id.as_deref(), Some(signing_input))
+        let named = header.key_id.as_deref();
+        let chosen = keys::select(keys, named, self.algorithm).ok();
+        let chosen = chosen.as_ref().and_then(|keys| keys.first()?.description.kid.as_deref());
+        Targets::of(issuer, claims, chosen.or(named), Some(signing_input))
     }
 
     /// The fingerprint of the token itself, as one of this issuer.

@@ -94,7 +94,11 @@ impl Isolate {
         let secret = |name: &str| glue::binding_text(env, name);
         let mut kv = Kv::of(env);
         let relays = Relays::of(env);
-        let bindings = Bindings { has_kv: kv.exists(), has_relays: relays.exist() };
+        let bindings = Bindings {
+            has_kv: kv.exists(),
+            has_relays: relays.exist(),
+            has_some_relays: relays.exist_in_part(),
+        };
         let (state, service) = match Self::ready(env, &secret, bindings) {
             Ok((gate, service)) => {
                 gate.report().warnings.iter().for_each(|warning| log::warning(warning));

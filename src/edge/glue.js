@@ -336,8 +336,7 @@ export function sql(object, statement, parameters) {
   try {
     return object.storage.sql.exec(statement, ...parameters).raw().toArray();
   } catch (error) {
-    console.error(JSON.stringify({ event: "storage_failed", detail: String(error) }));
-    return undefined;
+    return storageFailed(error);
   }
 }
 
@@ -345,43 +344,73 @@ const ROW_BYTES = 28;
 
 /**
  * The rows of a query as bytes, or nothing if it fails: a number in eight bytes, a target in twelve,
- * two numbers in four each. One crossing for all of them.
+ * two numbers in four each. One crossing for all of them, and no more rows in memory than one.
  */
 export function packRows(object, query, parameters) {
-  const rows = sql(object, query, parameters);
-  if (rows === undefined) return undefined;
-  const packed = new Uint8Array(rows.length * ROW_BYTES);
-  const view = new DataView(packed.buffer);
-  rows.forEach(([number, target, effect, expiresAt], at) => {
-    at *= ROW_BYTES;
-    view.setBigUint64(at, BigInt(number), true);
-    packed.set(new Uint8Array(target), at + 8);
-    view.setUint32(at + 20, effect, true);
-    view.setUint32(at + 24, expiresAt, true);
-  });
-  return packed;
-}
-
-/** Runs a statement with each of these rows. Whether all went well. */
-export function putRows(object, statement, packed) {
-  const view = new DataView(packed.buffer, packed.byteOffset, packed.byteLength);
-  for (let at = 0; at < packed.length; at += ROW_BYTES) {
-    const row = [
-      Number(view.getBigUint64(at, true)),
-      packed.slice(at + 8, at + 20),
-      view.getUint32(at + 20, true),
-      view.getUint32(at + 24, true),
-    ];
-    if (sql(object, statement, row) === undefined) return false;
+  // As long as a row, and twice as long whenever that is too short: most of the time there is none.
+  let packed = new Uint8Array(ROW_BYTES);
+  let view = new DataView(packed.buffer);
+  let at = 0;
+  try {
+    for (const row of object.storage.sql.exec(query, ...parameters).raw()) {
+      if (at === packed.length) {
+        const longer = new Uint8Array(packed.length * 2);
+        longer.set(packed);
+        packed = longer;
+        view = new DataView(packed.buffer);
+      }
+      const [number, target, effect, expiresAt] = row;
+      view.setBigUint64(at, BigInt(number), true);
+      packed.set(new Uint8Array(target), at + 8);
+      view.setUint32(at + 20, effect, true);
+      view.setUint32(at + 24, expiresAt, true);
+      at += ROW_BYTES;
+    }
+  } catch (error) {
+    return storageFailed(error);
   }
-  return true;
+  return packed.subarray(0, at);
 }
 
-/** Calls the object again after a while. A call that was due before is forgotten. */
+/**
+ * Runs a statement with each of these rows, after and before two others if they are not empty: all of it,
+ * or nothing. Whether it was all.
+ */
+export function putRows(object, first, statement, packed, last, parameters) {
+  const view = new DataView(packed.buffer, packed.byteOffset, packed.byteLength);
+  const { sql } = object.storage;
+  try {
+    object.storage.transactionSync(() => {
+      if (first !== "") sql.exec(first);
+      for (let at = 0; at < packed.length; at += ROW_BYTES) {
+        sql.exec(
+          statement,
+          Number(view.getBigUint64(at, true)),
+          packed.slice(at + 8, at + 20),
+          view.getUint32(at + 20, true),
+          view.getUint32(at + 24, true),
+        );
+      }
+      sql.exec(last, ...parameters);
+    });
+    return true;
+  } catch (error) {
+    storageFailed(error);
+    return false;
+  }
+}
+
+function storageFailed(error) {
+  console.error(JSON.stringify({ event: "storage_failed", detail: String(error) }));
+}
+
+/** Sees to it that the object is called within that time. A call that is due sooner stays. */
 export async function setAlarm(object, millis) {
   try {
-    await object.storage.setAlarm(Date.now() + millis);
+    const due = Date.now() + millis;
+    const at = await object.storage.getAlarm();
+    if (at === null || at > due) await object.storage.setAlarm(due);
   } catch (error) {
-    console.error(JSON.stringify({ event: "storage_failed", detail: String(error) }));
+    storageFailed(error);
   }
 }

@@ -158,11 +158,19 @@ extern "C" {
     #[wasm_bindgen(js_name = packRows)]
     pub(super) fn pack_rows(object: &Object, query: &str, parameters: &Array) -> Option<Vec<u8>>;
 
-    /// Runs a statement with each of these rows; whether all went well.
+    /// Runs a statement, another one with each of these rows, and a third: all or nothing. Whether it
+    /// was all.
     #[wasm_bindgen(js_name = putRows)]
-    pub(super) fn put_rows(object: &Object, statement: &str, packed: &[u8]) -> bool;
+    pub(super) fn put_rows(
+        object: &Object,
+        first: &str,
+        statement: &str,
+        packed: &[u8],
+        last: &str,
+        parameters: &Array,
+    ) -> bool;
 
-    /// Calls the object again after a while.
+    /// Sees to it that the object is called within that time.
     #[wasm_bindgen(js_name = setAlarm)]
     pub(super) async fn set_alarm(object: &Object, millis: u32);
 
@@ -192,7 +200,11 @@ extern "C" {
     #[derive(Clone)]
     pub type Object;
 
-    /// What tells it from the others of this isolate.
+    /// Its name, which is always the same.
+    #[wasm_bindgen(method, getter)]
+    pub(super) fn id(this: &Object) -> String;
+
+    /// What tells it from its other incarnations in this isolate.
     #[wasm_bindgen(method, getter)]
     pub(super) fn number(this: &Object) -> u32;
 

@@ -9,7 +9,7 @@
 //! being told at the moment, and when the alarm is due.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use js_sys::Promise;
@@ -24,13 +24,14 @@ use super::crypto::RuntimeCrypto;
 use super::glue::{self, Object};
 use super::now;
 use super::objects::{
-    self, Asked, RELAY, StorageFailed, as_number, cell, date_cell, number, sql, target_cell,
+    self, Asked, Known, RELAY, StorageFailed, as_number, cell, date_cell, number, sql, target_cell,
     text_cell,
 };
 use crate::core::claims::{Millis, NumericDate};
 use crate::core::json::parse_strict;
 use crate::core::revocation::entry::{Effect, LogId, Number};
-use crate::core::revocation::order::{self, Order};
+use crate::core::revocation::list::FORGET_AFTER_SECONDS;
+use crate::core::revocation::order::{self, Change, Order};
 use crate::core::revocation::published::{PART_NUMBERS, Published};
 use crate::core::revocation::target::Fingerprint;
 use crate::core::verify::SignatureEngine as _;
@@ -42,8 +43,12 @@ const MOST_ENTRIES: Number = 1_000_000;
 /// How long an answer waits for the relays, in milliseconds.
 const PATIENCE_MS: Millis = 1_000;
 
-/// How often it looks whether they have confirmed, in milliseconds.
-const LOOK_MS: u32 = 5;
+/// How often it looks whether they have confirmed, in milliseconds; doubled up to the most.
+const LOOK_MS: u32 = 4;
+const MOST_LOOK_MS: u32 = 32;
+
+/// After so long a push counts as lost, in milliseconds, and another one may begin.
+const PUSH_LEASE_MS: Millis = 10_000;
 
 /// How long one relay may take, in milliseconds.
 const PUSH_TIMEOUT_MS: u32 = 2_000;
@@ -81,10 +86,8 @@ const SCHEMA: [&str; 5] = [
 struct Hub {
     object: Object,
     relays: JsValue,
-    /// The relays that are being told at the moment.
-    pushing: RefCell<BTreeSet<String>>,
-    /// When the alarm is due.
-    alarm_at: Cell<Option<Millis>>,
+    /// The relays that are being told at the moment, and since when. That ends by itself.
+    pushing: RefCell<BTreeMap<String, Millis>>,
     /// How long after a failure the next attempt is, in milliseconds.
     retry_ms: Cell<u32>,
     /// When the list was last published, or that was tried.
@@ -99,7 +102,7 @@ struct Relay {
 }
 
 thread_local! {
-    static HUBS: RefCell<BTreeMap<u32, Rc<Hub>>> = const { RefCell::new(BTreeMap::new()) };
+    static HUBS: Known<Hub> = const { RefCell::new(BTreeMap::new()) };
 }
 
 /// A request to the hub.
@@ -116,7 +119,6 @@ pub fn hub_fetch(object: Object, request: Request) -> Promise {
 pub fn hub_alarm(object: Object) -> Promise {
     future_to_promise(async move {
         if let Ok(hub) = Hub::of(object) {
-            hub.alarm_at.set(None);
             // The glue has logged what failed; the next alarm tries again.
             let is_done = hub.look_after().await.unwrap_or(false);
             let wait_ms = hub.publish().await.unwrap_or(RETRY_MS);
@@ -128,27 +130,22 @@ pub fn hub_alarm(object: Object) -> Promise {
 
 impl Hub {
     fn of(object: Object) -> Result<Rc<Self>, StorageFailed> {
-        let number = object.number();
-        if let Some(hub) = HUBS.with_borrow(|hubs| hubs.get(&number).cloned()) {
-            return Ok(hub);
-        }
-        for statement in SCHEMA {
-            sql(&object, statement, &[])?;
-        }
-        // A number that every language holds exactly, and not 0.
-        let log = RuntimeCrypto.random() >> 12 | 1;
-        sql(&object, "INSERT OR IGNORE INTO state VALUES (1, ?, 0, 0, -1)", &[cell(log)])?;
-        let relays = glue::object_namespace(&object.env(), RELAY);
-        let hub = Rc::new(Self {
-            object,
-            relays,
-            pushing: RefCell::default(),
-            alarm_at: Cell::new(None),
-            retry_ms: Cell::new(RETRY_MS),
-            published_at: Cell::new(0),
-        });
-        HUBS.with_borrow_mut(|hubs| hubs.insert(number, Rc::clone(&hub)));
-        Ok(hub)
+        objects::known(&HUBS, object, |object| {
+            for statement in SCHEMA {
+                sql(&object, statement, &[])?;
+            }
+            // A number that every language holds exactly, and not 0.
+            let log = RuntimeCrypto.random() >> 12 | 1;
+            sql(&object, "INSERT OR IGNORE INTO state VALUES (1, ?, 0, 0, -1)", &[cell(log)])?;
+            let relays = glue::object_namespace(&object.env(), RELAY);
+            Ok(Self {
+                object,
+                relays,
+                pushing: RefCell::default(),
+                retry_ms: Cell::new(RETRY_MS),
+                published_at: Cell::new(0),
+            })
+        })
     }
 
     async fn answer(self: Rc<Self>, request: &Request) -> Result<JsValue, StorageFailed> {
@@ -186,10 +183,13 @@ impl Hub {
         let after = asked.number("after").filter(|after| is_ours && *after <= latest).unwrap_or(0);
         if let Some(relay) = asked.text("relay") {
             let seen_at = now().div_euclid(1_000);
+            // Not written again as long as that would say the same: a relay asks once a second.
             sql(
                 &self.object,
                 "INSERT INTO relays VALUES (?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET \
-                 hint = excluded.hint, number = excluded.number, seen_at = excluded.seen_at",
+                 hint = excluded.hint, seen_at = excluded.seen_at, \
+                 number = CASE excluded.number WHEN 0 THEN 0 ELSE max(number, excluded.number) END \
+                 WHERE seen_at < excluded.seen_at - 60 OR number <> excluded.number",
                 &[
                     text_cell(Some(relay)),
                     text_cell(asked.text("hint")),
@@ -207,25 +207,38 @@ impl Hub {
         let now = now().div_euclid(1_000);
         let before = self.latest_about(order.target)?;
         let holds = before.map(|(_, effect, expires_at)| (effect, expires_at));
-        let after = order::after(holds, order.effect, order.expires_at, now);
-        let (sequence, expires_at) = match after {
-            None => before.map_or((0, 0), |(number, _, expires_at)| (number, expires_at)),
-            Some((effect, expires_at)) => {
-                let count = number(&self.object, "SELECT entries FROM state", &[])?;
-                if count.is_none_or(|count| count >= MOST_ENTRIES) {
+        let wanted = (order.effect, order.expires_at, order.is_exact);
+        let (sequence, expires_at, is_new) = match order::change(holds, wanted, now) {
+            Change::Conflict => return Ok(objects::failure(409)),
+            Change::None => match before {
+                Some((number, _, expires_at)) => (number, expires_at, false),
+                None => return Err(StorageFailed),
+            },
+            Change::To(effect, expires_at) => {
+                if !self.has_room_for(order)? {
                     return Ok(objects::failure(507));
                 }
-                (self.write(order, effect, expires_at, now)?, expires_at)
+                (self.write(order, effect, expires_at, now).await?, expires_at, true)
             }
         };
         let (acknowledged, known) = self.tell(sequence).await?;
         Ok(json_response(&json!({
             "id": order.target.to_string(),
             "sequence": sequence,
-            "created": after.is_some(),
+            "created": is_new,
             "expires_at": expires_at,
             "relays": { "acknowledged": acknowledged, "known": known },
         })))
+    }
+
+    /// Whether the log takes another entry: clients leave some room for the admin.
+    fn has_room_for(&self, order: &Order) -> Result<bool, StorageFailed> {
+        let most = if order.by == "admin" { MOST_ENTRIES } else { MOST_ENTRIES / 10 * 9 };
+        let entries = |hub: &Self| number(&hub.object, "SELECT entries FROM state", &[]);
+        if entries(self)?.is_some_and(|count| count >= most) {
+            self.prune()?;
+        }
+        Ok(entries(self)?.is_some_and(|count| count < most))
     }
 
     /// Undoes what holds for a target.
@@ -252,6 +265,7 @@ impl Hub {
             &[target_cell(target), cell(0), date_cell(expires_at), kind.clone(), issuer.clone()],
             &[value.clone(), JsValue::NULL, text_cell(Some(by)), date_cell(now)],
         )?;
+        self.arm(false, PUBLISH_MS).await;
         log_entry("undone", latest, target, by, now);
         let (acknowledged, known) = self.tell(latest).await?;
         Ok(json_response(&json!({
@@ -281,7 +295,7 @@ impl Hub {
         Ok(Some((number, Effect::from_code(effect), expires_at)))
     }
 
-    fn write(
+    async fn write(
         &self,
         order: &Order,
         effect: Effect,
@@ -303,11 +317,14 @@ impl Hub {
                 date_cell(now),
             ],
         )?;
+        // With the entry, so that relays are told whatever becomes of this request.
+        self.arm(false, PUBLISH_MS).await;
         log_entry("revoked", latest, order.target, &order.by, now);
         Ok(latest)
     }
 
-    /// Writes the next entry. Nothing is awaited in between, so both statements are one.
+    /// Writes the next entry, in the place of what was said before about its target. Should a statement
+    /// fail, a number is left out, which is no harm.
     fn next(
         &self,
         what: &[objects::Cell; 5],
@@ -317,6 +334,9 @@ impl Hub {
         let latest = number(&self.object, count, &[])?.ok_or(StorageFailed)?;
         let row: Vec<_> = [cell(latest)].iter().chain(what).chain(about).cloned().collect();
         sql(&self.object, "INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", &row)?;
+        let [target, ..] = what;
+        let older = "DELETE FROM log WHERE target = ? AND number < ?";
+        sql(&self.object, older, &[target.clone(), cell(latest)])?;
         Ok(latest)
     }
 
@@ -327,9 +347,7 @@ impl Hub {
         let rows = sql(
             &self.object,
             "SELECT number, target, effect, expires_at, kind, issuer, value, reason, author, made_at \
-             FROM log AS one WHERE number > ? AND expires_at > ? AND effect > 0 AND NOT EXISTS \
-             (SELECT 1 FROM log WHERE target = one.target AND number > one.number) \
-             ORDER BY number LIMIT ?",
+             FROM log WHERE number > ? AND expires_at > ? AND effect > 0 ORDER BY number LIMIT ?",
             &[cell(asked("after")), date_cell(now().div_euclid(1_000)), cell(limit)],
         )?;
         let listed: Vec<Value> = rows.iter().filter_map(|row| listed(row)).collect();
@@ -342,6 +360,7 @@ impl Hub {
     /// Tells all relays, and waits a while. How many have confirmed this number, of how many.
     async fn tell(self: Rc<Self>, sequence: Number) -> Result<(Number, Number), StorageFailed> {
         let began = now();
+        let mut look_ms = LOOK_MS;
         let confirmed = |hub: &Self| {
             let query = "SELECT count(*) FROM relays WHERE number >= ?";
             number(&hub.object, query, &[cell(sequence)]).map(Option::unwrap_or_default)
@@ -352,10 +371,10 @@ impl Hub {
             let acknowledged = confirmed(&self)?;
             let is_idle = self.pushing.borrow().is_empty();
             if acknowledged >= known || is_idle || now().saturating_sub(began) >= PATIENCE_MS {
-                self.arm(acknowledged >= known, PUBLISH_MS).await;
                 return Ok((acknowledged, known));
             }
-            glue::sleep(LOOK_MS).await;
+            glue::sleep(look_ms).await;
+            look_ms = look_ms.saturating_mul(2).min(MOST_LOOK_MS);
         }
     }
 
@@ -379,7 +398,11 @@ impl Hub {
     /// goes with the next part, so that no more than one is on its way to it.
     fn push_to_those_behind(self: &Rc<Self>, sequence: Number) -> Result<(), StorageFailed> {
         for relay in self.relays_behind(sequence)? {
-            if self.pushing.borrow_mut().insert(relay.name.clone()) {
+            let now = now();
+            let mut pushing = self.pushing.borrow_mut();
+            let lost = |at: &Millis| !(0..PUSH_LEASE_MS).contains(&now.saturating_sub(*at));
+            if pushing.get(&relay.name).is_none_or(lost) {
+                pushing.insert(relay.name.clone(), now);
                 spawn_local(Rc::clone(self).push(relay));
             }
         }
@@ -391,6 +414,7 @@ impl Hub {
         let mut at = relay.number;
         while let Some(confirmed) = self.push_part(&relay, at).await {
             at = confirmed;
+            self.pushing.borrow_mut().insert(relay.name.clone(), now());
         }
         self.pushing.borrow_mut().remove(&relay.name);
     }
@@ -431,17 +455,29 @@ impl Hub {
     /// Removes what has expired, forgets relays that nobody uses, and tells the others again. Whether
     /// all have confirmed.
     async fn look_after(self: &Rc<Self>) -> Result<bool, StorageFailed> {
-        let now = now().div_euclid(1_000);
-        sql(&self.object, "DELETE FROM log WHERE expires_at <= ?", &[date_cell(now)])?;
-        sql(&self.object, "UPDATE state SET entries = (SELECT count(*) FROM log)", &[])?;
-        let unused = now.saturating_sub(FORGET_SECONDS);
+        self.prune()?;
+        let unused = now().div_euclid(1_000).saturating_sub(FORGET_SECONDS);
         sql(&self.object, "DELETE FROM relays WHERE seen_at < ?", &[date_cell(unused)])?;
         let (_, latest) = self.state()?;
         self.push_to_those_behind(latest)?;
-        while !self.pushing.borrow().is_empty() {
-            glue::sleep(LOOK_MS).await;
+        let began = now();
+        while !self.pushing.borrow().is_empty() && now().saturating_sub(began) < PUSH_LEASE_MS {
+            glue::sleep(MOST_LOOK_MS).await;
         }
-        Ok(self.relays_behind(latest)?.is_empty())
+        let is_told = self.relays_behind(latest)?.is_empty();
+        self.retry_ms.set(if is_told {
+            RETRY_MS
+        } else {
+            self.retry_ms.get().saturating_mul(2).min(MOST_RETRY_MS)
+        });
+        Ok(is_told)
+    }
+
+    fn prune(&self) -> Result<(), StorageFailed> {
+        let forgotten = now().div_euclid(1_000).saturating_sub(FORGET_AFTER_SECONDS);
+        sql(&self.object, "DELETE FROM log WHERE expires_at <= ?", &[date_cell(forgotten)])?;
+        sql(&self.object, "UPDATE state SET entries = (SELECT count(*) FROM log)", &[])?;
+        Ok(())
     }
 
     /// Leaves the list in KV: after a change, and from time to time where the bound is so long that it is of
@@ -505,17 +541,10 @@ impl Hub {
     /// Sees to it that the alarm comes within so many milliseconds, and sooner if a relay has not
     /// confirmed.
     async fn arm(&self, is_told: bool, mut wait_ms: u32) {
-        if is_told {
-            self.retry_ms.set(RETRY_MS);
-        } else {
+        if !is_told {
             wait_ms = wait_ms.min(self.retry_ms.get());
-            self.retry_ms.set(self.retry_ms.get().saturating_mul(2).min(MOST_RETRY_MS));
         }
-        let due = now().saturating_add(wait_ms.into());
-        if self.alarm_at.get().is_none_or(|at| due < at) {
-            self.alarm_at.set(Some(due));
-            glue::set_alarm(&self.object, wait_ms).await;
-        }
+        glue::set_alarm(&self.object, wait_ms).await;
     }
 }
 

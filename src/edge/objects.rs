@@ -4,6 +4,11 @@
 //! The log in a database has the columns `number`, `target` (12 bytes), `effect` (see
 //! [`Effect::code`]) and `expires_at` (seconds), whatever others it has.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::thread::LocalKey;
+
 use js_sys::{Array, Uint8Array};
 use wasm_bindgen::{JsCast as _, JsValue};
 use web_sys::Request;
@@ -21,8 +26,8 @@ pub(super) const RELAY: &str = "REVOCATION_RELAY";
 /// The only hub.
 pub(super) const HUB_NAME: &str = "hub";
 
-/// The most entries of one part of the log that is sent: 2.4 MB.
-const MOST_ENTRIES: u32 = 100_000;
+/// The most entries of one part of the log that is sent or published: 1.5 MB.
+const MOST_ENTRIES: u32 = 65_536;
 
 /// The longest part of the log that is read, in bytes.
 pub(super) const MOST_DELTA_BYTES: u32 = 4 * 1024 * 1024;
@@ -101,11 +106,14 @@ pub(super) fn delta(
     Ok(Delta::write(&Head { log, after: after.min(to), to, latest, age_ms }, &entries))
 }
 
-/// Adds these entries to the log of the database. `statement` takes number, target, effect and expiry.
+/// Adds these entries to the log of the database. `statement` takes number, target, effect and expiry;
+/// `first` comes before if it is not empty, `last` after: all of it, or nothing.
 pub(super) fn put(
     object: &Object,
+    first: &str,
     statement: &str,
     entries: impl Iterator<Item = Entry>,
+    last: (&str, &[Cell]),
 ) -> Result<(), StorageFailed> {
     let mut rows = Vec::new();
     for Entry { number, target, effect, expires_at } in entries {
@@ -114,7 +122,28 @@ pub(super) fn put(
         rows.extend_from_slice(&effect.code().to_le_bytes());
         rows.extend_from_slice(&seconds(expires_at).to_le_bytes());
     }
-    glue::put_rows(object, statement, &rows).then_some(()).ok_or(StorageFailed)
+    let parameters = last.1.iter().collect();
+    let is_done = glue::put_rows(object, first, statement, &rows, last.0, &parameters);
+    is_done.then_some(()).ok_or(StorageFailed)
+}
+
+/// What the wasm knows of each object, by its name: of its last incarnation.
+pub(super) type Known<T> = RefCell<BTreeMap<String, (u32, Rc<T>)>>;
+
+/// What is known of an object, made with `new` if nothing is.
+pub(super) fn known<T>(
+    known: &'static LocalKey<Known<T>>,
+    object: Object,
+    new: impl FnOnce(Object) -> Result<T, StorageFailed>,
+) -> Result<Rc<T>, StorageFailed> {
+    let (id, number) = (object.id(), object.number());
+    let found = known.with_borrow(|all| all.get(&id).filter(|(it, _)| *it == number).cloned());
+    if let Some((_, found)) = found {
+        return Ok(found);
+    }
+    let made = Rc::new(new(object)?);
+    known.with_borrow_mut(|all| all.insert(id, (number, Rc::clone(&made))));
+    Ok(made)
 }
 
 const ROW_BYTES: usize = 28;

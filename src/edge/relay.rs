@@ -20,19 +20,24 @@ use web_sys::Request;
 use super::glue::{self, Object};
 use super::now;
 use super::objects::{
-    self, Asked, HUB, HUB_NAME, MOST_DELTA_BYTES, StorageFailed, as_number, cell, date_cell, sql,
+    self, Asked, HUB, HUB_NAME, Known, MOST_DELTA_BYTES, StorageFailed, as_number, cell, date_cell,
+    sql,
 };
 use crate::core::claims::Millis;
 use crate::core::revocation::delta::Delta;
 use crate::core::revocation::entry::{LogId, Number};
+use crate::core::revocation::list::FORGET_AFTER_SECONDS;
 
 /// How long the hub may take, in milliseconds: less than an isolate waits for this relay, so that it gets
 /// an answer although the hub gives none.
 const HUB_TIMEOUT_MS: u32 = 600;
 
+/// After so long a question to the hub counts as lost, in milliseconds.
+const LEASE_MS: Millis = 5_000;
+
 /// After a failure the hub is not asked again for so long, in milliseconds: all who ask meanwhile get
 /// what there is, at once.
-const COOLDOWN_MS: Millis = 1_000;
+const PAUSE_MS: Millis = 1_000;
 
 /// How often those who wait for the hub's answer look for it, in milliseconds.
 const LOOK_MS: u32 = 5;
@@ -55,15 +60,15 @@ struct Relay {
     hub: JsValue,
     /// When it was last certain that there is no more than this, by its own clock.
     as_of: Cell<Option<Millis>>,
-    /// When the hub was last asked.
-    asked_at: Cell<Option<Millis>>,
-    /// Somebody is asking the hub.
-    asking: Cell<bool>,
+    /// Since when somebody asks the hub. That ends by itself: the request can vanish.
+    asking_since: Cell<Option<Millis>>,
+    /// When the hub last gave no answer, until it gives one.
+    failed_at: Cell<Option<Millis>>,
     pruned_at: Cell<Millis>,
 }
 
 thread_local! {
-    static RELAYS: RefCell<BTreeMap<u32, Rc<Relay>>> = const { RefCell::new(BTreeMap::new()) };
+    static RELAYS: Known<Relay> = const { RefCell::new(BTreeMap::new()) };
 }
 
 /// A request to a relay.
@@ -77,24 +82,20 @@ pub fn relay_fetch(object: Object, request: Request) -> Promise {
 
 impl Relay {
     fn of(object: Object) -> Result<Rc<Self>, StorageFailed> {
-        let number = object.number();
-        if let Some(relay) = RELAYS.with_borrow(|relays| relays.get(&number).cloned()) {
-            return Ok(relay);
-        }
-        for statement in SCHEMA {
-            sql(&object, statement, &[])?;
-        }
-        let hub = glue::object_namespace(&object.env(), HUB);
-        let relay = Rc::new(Self {
-            object,
-            hub,
-            as_of: Cell::new(None),
-            asked_at: Cell::new(None),
-            asking: Cell::new(false),
-            pruned_at: Cell::new(0),
-        });
-        RELAYS.with_borrow_mut(|relays| relays.insert(number, Rc::clone(&relay)));
-        Ok(relay)
+        objects::known(&RELAYS, object, |object| {
+            for statement in SCHEMA {
+                sql(&object, statement, &[])?;
+            }
+            let hub = glue::object_namespace(&object.env(), HUB);
+            Ok(Self {
+                object,
+                hub,
+                as_of: Cell::new(None),
+                asking_since: Cell::new(None),
+                failed_at: Cell::new(None),
+                pruned_at: Cell::new(0),
+            })
+        })
     }
 
     async fn answer(&self, request: &Request) -> Result<JsValue, StorageFailed> {
@@ -154,21 +155,22 @@ impl Relay {
     /// Asks the hub what is new, or waits for another request that does.
     async fn ask_hub(&self, asked: &Asked) -> Result<(), StorageFailed> {
         let began = now();
-        if self.asking.get() {
-            while self.asking.get() && now().saturating_sub(began) < HUB_TIMEOUT_MS.into() {
+        let is_recent = |at: Millis, most: Millis| (0..most).contains(&now().saturating_sub(at));
+        let is_asking = || self.asking_since.get().is_some_and(|at| is_recent(at, LEASE_MS));
+        if is_asking() {
+            while is_asking() && is_recent(began, HUB_TIMEOUT_MS.into()) {
                 glue::sleep(LOOK_MS).await;
             }
             return Ok(());
         }
-        let cools_down = |at: Millis| (0..COOLDOWN_MS).contains(&began.saturating_sub(at));
-        let has_failed = self.as_of.get() < self.asked_at.get();
-        if has_failed && self.asked_at.get().is_some_and(cools_down) {
+        if self.failed_at.get().is_some_and(|at| is_recent(at, PAUSE_MS)) {
             return Ok(());
         }
-        self.asking.set(true);
-        self.asked_at.set(Some(began));
+        self.asking_since.set(Some(began));
         let outcome = self.catch_up(asked, began).await;
-        self.asking.set(false);
+        self.asking_since.set(None);
+        let has_failed = self.as_of.get() != Some(began);
+        self.failed_at.set(has_failed.then(now));
         outcome
     }
 
@@ -219,14 +221,16 @@ impl Relay {
             return Ok(false);
         }
         if is_new {
-            sql(&self.object, "DELETE FROM log", &[])?;
             self.as_of.set(None);
         }
-        let insert = "INSERT OR REPLACE INTO log VALUES (?, ?, ?, ?)";
-        objects::put(&self.object, insert, part.entries())?;
         let number = if is_new { head.to } else { number.max(head.to) };
-        let update = "UPDATE state SET log = ?, number = ?";
-        sql(&self.object, update, &[cell(head.log), cell(number)])?;
+        objects::put(
+            &self.object,
+            if is_new { "DELETE FROM log" } else { "" },
+            "INSERT OR REPLACE INTO log VALUES (?, ?, ?, ?)",
+            part.entries(),
+            ("UPDATE state SET log = ?, number = ?", &[cell(head.log), cell(number)]),
+        )?;
         Ok(true)
     }
 
@@ -234,7 +238,7 @@ impl Relay {
         let now = now();
         if now.saturating_sub(self.pruned_at.get()) >= PRUNE_MS {
             self.pruned_at.set(now);
-            let seconds = now.div_euclid(1_000);
+            let seconds = now.div_euclid(1_000).saturating_sub(FORGET_AFTER_SECONDS);
             sql(&self.object, "DELETE FROM log WHERE expires_at <= ?", &[date_cell(seconds)])?;
         }
         Ok(())

@@ -10,7 +10,7 @@ use super::boot::{Isolate, Ready};
 use super::crypto::RuntimeCrypto;
 use super::glue::{self, Context};
 use super::objects::{HUB, HUB_NAME, MOST_DELTA_BYTES, RELAY};
-use super::{log, now, respond};
+use super::{keys, log, now, respond};
 use crate::core::claims::Millis;
 use crate::core::denial::TextResponse;
 use crate::core::revocation::order::MOST_ORDER_BYTES;
@@ -21,7 +21,7 @@ use crate::core::verify::SignatureEngine as _;
 use crate::gate::{NotTaken, RevocationCall};
 
 /// The most parts of the log that one refresh takes: more than a list has room for.
-const MOST_PARTS: usize = 32;
+const MOST_PARTS: usize = 64;
 
 /// How long the hub may take for what an admin wants, in milliseconds: it waits for relays.
 const HUB_TIMEOUT_MS: u32 = 5_000;
@@ -51,6 +51,11 @@ impl Relays {
         !self.hub.is_undefined() && !self.namespace.is_undefined()
     }
 
+    /// Whether there is one without the other.
+    pub(super) fn exist_in_part(&self) -> bool {
+        self.hub.is_undefined() != self.namespace.is_undefined()
+    }
+
     fn name(&self, gate: &Ready, request: &Request) -> &RelayName {
         self.name.get_or_init(|| {
             let place = glue::place_of(request);
@@ -70,6 +75,8 @@ pub(super) enum Source {
     Shared,
     /// The relay's alone.
     Relay,
+    /// The relay's, after it has asked the hub.
+    Hub,
 }
 
 /// Refreshes the list: from the relay or, where that does not answer, from what the hub has published.
@@ -119,7 +126,8 @@ async fn pull(isolate: &Isolate, gate: &Ready, request: &Request, source: Source
     let mut position = gate.begin_list(asked_at);
     let relay = isolate.relays.name(gate, request);
     let settings = &gate.settings().revocation;
-    let refresh_ms = settings.refresh_seconds.saturating_mul(1_000);
+    let usual_ms = settings.refresh_seconds.saturating_mul(1_000);
+    let refresh_ms = if source == Source::Hub { 0 } else { usual_ms };
     for _ in 0..MOST_PARTS {
         let (log, after) = position;
         let path = format!(
@@ -141,22 +149,33 @@ async fn pull(isolate: &Isolate, gate: &Ready, request: &Request, source: Source
         let asked_at = asked_at.saturating_sub(answer.older_ms().unwrap_or(0).into());
         let part = match (answer.fault(), answer.status()) {
             (None, 200) => answer.body(),
-            (None, status) => return failed(isolate, gate, &format!("status {status}"), asked_at),
-            (Some(fault), _) => return failed(isolate, gate, &fault, asked_at),
+            (None, status) => return failed(isolate, gate, &format!("status {status}"), now()),
+            (Some(fault), _) => return failed(isolate, gate, &fault, now()),
         };
         match gate.hear_delta(&part, asked_at, now()) {
-            Ok(head) if head.is_whole() => return true,
+            Ok(head) if head.is_whole() => {
+                return match head.age_ms {
+                    // As young as the relay is while the hub answers it.
+                    Some(age_ms) if i64::from(age_ms) <= usual_ms => {
+                        if source != Source::Shared {
+                            gate.relay_was_asked(asked_at);
+                        }
+                        true
+                    }
+                    _ => failed(isolate, gate, "the relay does not reach the hub", now()),
+                };
+            }
             Ok(_) => position = gate.list_position(),
             // The hub had to begin anew: so does the list.
             Err(NotTaken::Gap) => position = (None, 0),
-            Err(why) => return failed(isolate, gate, why.name(), asked_at),
+            Err(why) => return failed(isolate, gate, why.name(), now()),
         }
     }
-    failed(isolate, gate, "too many parts", asked_at)
+    failed(isolate, gate, "too many parts", now())
 }
 
 fn failed(isolate: &Isolate, gate: &Ready, why: &str, now: Millis) -> bool {
-    gate.list_was_not_refreshed();
+    gate.list_was_not_refreshed(now);
     log::list_not_refreshed(isolate, why, now);
     false
 }
@@ -205,7 +224,19 @@ async fn carry_out(
         }
         RevocationCall::List { .. } | RevocationCall::Undo(_) => None,
     };
-    let question = match gate.hub_call(call, body.as_deref(), now()) {
+    let mut question = gate.hub_call(call, body.as_deref(), now());
+    if question.is_err()
+        && let Some(provider) = gate.take_due()
+    {
+        // Without the keys nobody can tell whose token it is.
+        let fetched = keys::fetch(isolate, gate, provider).await;
+        if let Some(change) = fetched.change {
+            isolate.kv.apply(&change).await;
+        }
+        question = gate.hub_call(call, body.as_deref(), now());
+        gate.take_due();
+    }
+    let question = match question {
         Ok(question) => question,
         Err(answer) => return answer,
     };
@@ -223,7 +254,7 @@ async fn carry_out(
     let said = said.as_ref().map(|(status, body)| (*status, body.as_slice()));
     if !matches!(call, RevocationCall::List { .. }) && said.is_some_and(|(it, _)| it == 200) {
         // Who asked here sees it here.
-        refresh(isolate, gate, request, Source::Relay).await;
+        refresh(isolate, gate, request, Source::Hub).await;
     }
     gate.revocation_answer(call, said)
 }

@@ -36,6 +36,8 @@ pub struct Bindings {
     pub has_kv: bool,
     /// The Durable Objects that keep revocations and get them around.
     pub has_relays: bool,
+    /// Only a part of them.
+    pub has_some_relays: bool,
 }
 
 /// What was found while the gate was made ready, for the log and the health report. No key
@@ -58,7 +60,7 @@ impl<E: SignatureEngine> Gate<E> {
         bindings: Bindings,
         engine: E,
     ) -> Result<Self, Vec<Problem>> {
-        let Bindings { has_kv, has_relays } = bindings;
+        let Bindings { has_kv, has_relays, has_some_relays } = bindings;
         let settings = Settings::parse(table)?;
         let assertion_key = settings.forward.assertion.as_ref().map(|one| one.key.as_str());
         let report = Report::default();
@@ -83,7 +85,7 @@ impl<E: SignatureEngine> Gate<E> {
         let sealing = sealing.filter(|_| uses_kv);
         let degrading = loader.degrading();
         loader.check_validation_cache(&settings, has_kv);
-        loader.check_revocation(&settings, has_relays);
+        loader.check_revocation(&settings, has_relays, has_some_relays);
         let revoking_clients = loader.revoking_clients(&settings);
         let (admin_token, warning) = AdminToken::new(secret(ADMIN_TOKEN).as_deref());
         loader.report.warnings.extend(warning);
@@ -390,22 +392,26 @@ impl<E: SignatureEngine> Loader<'_, E> {
                 ));
                 continue;
             }
-            clients.push(revoke::Client::new(&client.client_id, secret));
+            clients.push(revoke::Client::new(client, secret));
         }
         clients
     }
 
     /// Without the Durable Objects nothing can be revoked, so nobody may count on it.
-    fn check_revocation(&mut self, settings: &Settings, has_relays: bool) {
+    fn check_revocation(&mut self, settings: &Settings, has_relays: bool, has_some: bool) {
         let place = match settings.strict_rule {
             _ if has_relays => return,
             Some(at) => format!("{TABLE}.rules[{at}].revocation"),
-            None if settings.revocation.is_asked_for => format!("{TABLE}.revocation"),
+            None if settings.revocation.is_asked_for || has_some => format!("{TABLE}.revocation"),
             None => return,
         };
         self.problems.push(Problem::new(
             place,
-            "no Durable Object namespaces named REVOCATION_HUB and REVOCATION_RELAY",
+            if has_some {
+                "only one of the Durable Object namespaces REVOCATION_HUB and REVOCATION_RELAY"
+            } else {
+                "no Durable Object namespaces named REVOCATION_HUB and REVOCATION_RELAY"
+            },
             "both bindings and their migration in wrangler.toml, or no such key",
         ));
     }

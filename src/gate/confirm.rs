@@ -179,9 +179,7 @@ impl<E: SignatureEngine> Gate<E> {
         now: Millis,
     ) -> Result<(Basis, Mode), Stop> {
         let facts = verdict.outcome.as_ref().map_err(|reason| Denial::of(provider, *reason))?;
-        if let Some(named) = &verdict.named {
-            self.check_named(provider, named, now)?;
-        }
+        self.check_named(verdict, provider, now)?;
         self.check_time(facts, now)?;
         Ok((Basis::Verdict(Rc::clone(verdict)), mode))
     }

@@ -384,7 +384,7 @@ impl<E: SignatureEngine> Gate<E> {
         match kept {
             Ok(set) => Ok(self.key_entry(provider, &set, now)),
             Err(why) => {
-                ring.failed();
+                ring.failed(now);
                 Err(why)
             }
         }

@@ -78,7 +78,9 @@ impl<E: SignatureEngine> Gate<E> {
         if let Some(facts) = &known.signed {
             self.check_time(facts, now)?;
         }
-        let currency = self.check_revocation(token, &known, freshness, now, findings)?;
+        // What anybody can invent makes nobody ask the relay.
+        let at_first = if known.signed.is_some() { freshness } else { Freshness::Standard };
+        let mut currency = self.check_revocation(token, &known, at_first, now, findings)?;
         let provider = self.settings.providers.get(known.provider);
         let service = provider.and_then(|provider| provider.introspection.as_ref());
         let (basis, mode) = match (service, &known.signed) {
@@ -89,6 +91,12 @@ impl<E: SignatureEngine> Gate<E> {
             (None, Some(facts)) => (Basis::Signed(Rc::clone(facts)), Mode::Normal),
             (None, None) => return Err(Denial::new(Reason::MalformedToken).into()),
         };
+        if at_first != freshness {
+            currency = self.check_revocation(token, &known, freshness, now, findings)?;
+            if let Basis::Verdict(verdict) = &basis {
+                self.check_named(verdict, known.provider, now)?;
+            }
+        }
         let mode = match currency {
             Currency::Current => mode,
             Currency::Stale => mode.with_stale_revocations(),
@@ -116,11 +124,8 @@ impl<E: SignatureEngine> Gate<E> {
         };
         let provider = candidate.provider;
         self.authenticate(token, &candidate, now, findings)?;
-        let marks = if self.revokes() {
-            candidate.targets(self.issuer(provider)).marks()
-        } else {
-            Marks::default()
-        };
+        let marks =
+            if self.revokes() { self.targets(&candidate).marks() } else { Marks::default() };
         let verified = candidate.accept(&self.settings, now.div_euclid(1_000)).map_err(denial)?;
         self.tally.miss();
         let known = Known {

@@ -137,8 +137,8 @@ impl<K> KeyRing<K> {
     }
 
     /// It could not be fetched.
-    pub(super) fn failed(&self) {
-        self.with_clock(RefreshClock::failed_to_fetch);
+    pub(super) fn failed(&self, now: Millis) {
+        self.with_clock(|clock| clock.failed_to_fetch(now));
     }
 
     /// It was fetched. Keys that the platform does not take are skipped; a set of nothing else does not

@@ -178,6 +178,8 @@ pub struct Findings {
     pub(super) list_was_refreshed: Option<bool>,
     /// Since when it waits for another request that refreshes the list.
     pub(super) list_since: Option<Millis>,
+    /// Since when it needs what the relay says.
+    pub(super) strict_since: Option<Millis>,
 }
 
 /// What a request knows of what KV says about its token.

@@ -11,7 +11,7 @@ use super::identity::{MOMENT_MS, ask};
 use super::question::{Findings, KvChange, Question, Refresh, Stored};
 use super::{Degrading, Gate, Stop};
 use crate::core::access::Freshness;
-use crate::core::cache::Known;
+use crate::core::cache::{Known, Verdict};
 use crate::core::claims::{Millis, NumericDate};
 use crate::core::config::{self, OnStale};
 use crate::core::denial::{Denial, Reason};
@@ -21,7 +21,11 @@ use crate::core::revocation::entry::{LogId, Number};
 use crate::core::revocation::list::RevocationList;
 use crate::core::revocation::published::{PART_NUMBERS, Published};
 use crate::core::revocation::target::{Kind, Targets};
-use crate::core::verify::{SignatureEngine, examine};
+use crate::core::verify::{Candidate, SignatureEngine, examine};
+
+/// After an attempt that brought nothing the relay is not asked for so long, in milliseconds. Whoever
+/// needs a list is refused meanwhile, however rarely it is refreshed at other times.
+const RETRY_MS: Millis = 1_000;
 
 /// A list that was not refreshed for so many times `refresh_seconds` is of an isolate that had no
 /// requests. Its first one waits for a refresh: without that, most of what passes after its revocation
@@ -42,6 +46,8 @@ pub(super) struct Revocations {
     changes: Cell<u32>,
     /// It should be refreshed after the response.
     due: Cell<bool>,
+    /// When the last refresh by the relay itself began that was good.
+    asked_relay_at: Cell<Option<Millis>>,
 }
 
 /// How current the list is that a token was checked against.
@@ -84,13 +90,15 @@ impl Revocations {
             // The age of a list is counted from when the hub was asked, so it is never fresh for
             // as long as this.
             cooldown_ms: refresh_ms,
-            cooldown_without_ms: refresh_ms,
+            cooldown_without_ms: RETRY_MS,
+            pause_ms: RETRY_MS,
         };
         Self {
             list: RefCell::default(),
             clock: RefCell::new(RefreshClock::new(schedule)),
             changes: Cell::new(0),
             due: Cell::new(false),
+            asked_relay_at: Cell::new(None),
         }
     }
 
@@ -129,7 +137,7 @@ impl<E: SignatureEngine> Gate<E> {
         let seconds = now.div_euclid(1_000);
         let issuer = self.issuer(known.provider);
         let (targets, issued_at) = match examine(&self.settings, token) {
-            Ok(candidate) => (candidate.targets(issuer), candidate.issued_at()),
+            Ok(candidate) => (self.targets(&candidate), candidate.issued_at()),
             Err(_) => (Targets::of_opaque(issuer, token), None),
         };
         if let Some(kind) = revoked(&list, &targets, issued_at, seconds) {
@@ -143,16 +151,27 @@ impl<E: SignatureEngine> Gate<E> {
     /// Checks what an auth service said about a token.
     pub(super) fn check_named(
         &self,
+        verdict: &Verdict,
         provider: usize,
-        named: &(Targets, Option<NumericDate>),
         now: Millis,
     ) -> Result<(), Denial> {
-        let Some(revocations) = &self.revocations else { return Ok(()) };
-        let (targets, issued_at) = named;
+        let (Some(revocations), Some(named)) = (&self.revocations, &verdict.named) else {
+            return Ok(());
+        };
+        let (targets, issued_at) = &**named;
         let list = revocations.list.borrow();
         match revoked(&list, targets, *issued_at, now.div_euclid(1_000)) {
             Some(kind) => Err(denial(provider, kind)),
             None => Ok(()),
+        }
+    }
+
+    /// All by which a token can be revoked.
+    pub(super) fn targets(&self, candidate: &Candidate<'_>) -> Targets {
+        let issuer = self.issuer(candidate.provider);
+        match self.keys.get(candidate.provider) {
+            Some(ring) => candidate.targets(issuer, &ring.ready()),
+            None => candidate.targets::<E::Key>(issuer, &[]),
         }
     }
 
@@ -170,9 +189,11 @@ impl<E: SignatureEngine> Gate<E> {
         findings: &mut Findings,
     ) -> Result<Currency, Stop> {
         let mut clock = revocations.clock.borrow_mut();
-        clock.see(now);
+        clock.see_strictly(now);
         let step = clock.on_use(now);
         let counts = matches!(clock.age(now), Age::Fresh | Age::Stale);
+        let serves = self.settings.revocation.on_stale == OnStale::Serve
+            && self.degrading == Degrading::AsConfigured;
         match freshness {
             Freshness::Standard if counts => {
                 if step == Step::FetchInBackground {
@@ -186,11 +207,25 @@ impl<E: SignatureEngine> Gate<E> {
                 }
                 return Ok(Currency::Current);
             }
-            Freshness::Strict => match findings.list_was_refreshed {
-                None => return Err(ask(Question::Revocations(Refresh::Strict), findings)),
-                Some(true) if counts => return Ok(Currency::Current),
-                Some(_) => {}
-            },
+            Freshness::Strict => {
+                let since = *findings.strict_since.get_or_insert(now);
+                let is_asked = |at: Millis| (since..=now).contains(&at);
+                if counts && revocations.asked_relay_at.get().is_some_and(is_asked) {
+                    return Ok(Currency::Current);
+                }
+                // A refresh that began before this request may not know what was revoked before it.
+                let is_under_way = clock.is_under_way(now);
+                if is_under_way && findings.may_wait_for_list(2 * clock.lease_ms(), now) {
+                    return Err(ask(Question::Moment(MOMENT_MS), findings));
+                }
+                if !is_under_way && findings.list_was_refreshed.is_none() {
+                    return Err(ask(Question::Revocations(Refresh::Strict), findings));
+                }
+            }
+            // Who can pass without does not wait for what has just failed.
+            Freshness::Standard if serves && clock.failed(now) => {
+                revocations.due.set(step == Step::Fetch);
+            }
             Freshness::Standard => match step {
                 Step::Fetch if findings.list_was_refreshed.is_none() => {
                     return Err(ask(Question::Revocations(Refresh::Needed), findings));
@@ -201,16 +236,14 @@ impl<E: SignatureEngine> Gate<E> {
                 _ => {}
             },
         }
-        match (self.settings.revocation.on_stale, self.degrading) {
-            (OnStale::Serve, Degrading::AsConfigured) => Ok(Currency::Stale),
-            (OnStale::Deny, _) | (OnStale::Serve, Degrading::Never) => {
-                let until = match step {
-                    Step::CoolingDown(until) => Some(until),
-                    _ => None,
-                };
-                Err(Denial::later(provider, Reason::RevocationsUnknown, until, now).into())
-            }
+        if serves {
+            return Ok(Currency::Stale);
         }
+        let until = match step {
+            Step::CoolingDown(until) => Some(until),
+            _ => None,
+        };
+        Err(Denial::later(provider, Reason::RevocationsUnknown, until, now).into())
     }
 
     /// Whether the list is so old that there can have been no requests for a while.
@@ -250,13 +283,21 @@ impl<E: SignatureEngine> Gate<E> {
         let delta = Delta::read(bytes).map_err(|_| NotTaken::Malformed)?;
         let Some(revocations) = &self.revocations else { return Ok(delta.head) };
         let mut list = revocations.list.borrow_mut();
+        let mut clock = revocations.clock.borrow_mut();
         let before = list.log();
         let has_changed = list.take(&delta, now.div_euclid(1_000)).map_err(|_| NotTaken::Gap)?;
-        if has_changed || before != list.log() {
+        let is_another = before != list.log();
+        if has_changed || is_another {
             // 0 is for tokens that were never looked at closely.
             revocations.changes.set(revocations.changes.get().wrapping_add(1).max(1));
         }
-        let mut clock = revocations.clock.borrow_mut();
+        if is_another {
+            clock.forget();
+        }
+        if !delta.head.is_whole() {
+            // The rest takes its time, too.
+            clock.begin(now);
+        }
         if let Some(as_of) = delta.head.as_of(asked_at) {
             // An older answer may come later.
             let known = clock.fetched_at();
@@ -266,9 +307,16 @@ impl<E: SignatureEngine> Gate<E> {
     }
 
     /// The list could not be refreshed.
-    pub fn list_was_not_refreshed(&self) {
+    pub fn list_was_not_refreshed(&self, now: Millis) {
         if let Some(revocations) = &self.revocations {
-            revocations.clock.borrow_mut().failed_to_fetch();
+            revocations.clock.borrow_mut().failed_to_fetch(now);
+        }
+    }
+
+    /// A refresh that began at `asked_at` was answered by the relay itself.
+    pub fn relay_was_asked(&self, asked_at: Millis) {
+        if let Some(revocations) = &self.revocations {
+            revocations.asked_relay_at.set(Some(asked_at));
         }
     }
 

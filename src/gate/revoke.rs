@@ -11,11 +11,12 @@ use subtle::{Choice, ConstantTimeEq as _};
 
 use super::Gate;
 use super::admin::{json_response, problem_response};
-use super::keyring::KeyRing;
-use crate::core::claims::{Millis, NumericDate};
+use crate::core::claims::Millis;
+use crate::core::config::{OpaqueTokens, RevocationClient};
 use crate::core::credentials::form_decode;
 use crate::core::denial::{Denial, Reason, TextResponse};
 use crate::core::json::parse_strict;
+use crate::core::refresh::Step;
 use crate::core::request::RequestHead;
 use crate::core::revocation::entry::Number;
 use crate::core::revocation::order::Order;
@@ -24,7 +25,7 @@ use crate::core::token::is_like_a_jwt;
 use crate::core::verify::{SignatureEngine, examine};
 
 /// How many revocations one page lists at most, and unless it is said.
-const MOST_LISTED: u32 = 1_000;
+const MOST_LISTED: u32 = 250;
 const USUALLY_LISTED: u32 = 100;
 
 /// What somebody wants of the log.
@@ -65,13 +66,19 @@ pub struct HubCall {
 
 /// A client that may revoke, with the hash of its password.
 pub(super) struct Client {
-    pub(super) client_id: String,
-    pub(super) secret_hash: [u8; 32],
+    id: String,
+    secret_hash: [u8; 32],
+    /// Positions of the providers whose tokens it may revoke; nothing for all.
+    providers: Option<Vec<usize>>,
 }
 
 impl Client {
-    pub(super) fn new(client_id: &str, secret: &str) -> Self {
-        Self { client_id: client_id.to_owned(), secret_hash: Sha256::digest(secret).into() }
+    pub(super) fn new(settings: &RevocationClient, secret: &str) -> Self {
+        Self {
+            id: settings.client_id.clone(),
+            secret_hash: Sha256::digest(secret).into(),
+            providers: settings.providers.clone(),
+        }
     }
 }
 
@@ -91,9 +98,9 @@ fn basic_client(clients: &[Client], authorization: &str) -> Option<String> {
         let fits = presented
             .iter()
             .fold(Choice::from(0), |fits, hash| fits | client.secret_hash.ct_eq(hash));
-        let is_it = client.client_id == id || client.client_id == form_decode(id);
+        let is_it = client.id == id || client.id == form_decode(id);
         if bool::from(fits) & is_it {
-            found = Some(client.client_id.clone());
+            found = Some(client.id.clone());
         }
     }
     found
@@ -153,6 +160,7 @@ impl<E: SignatureEngine> Gate<E> {
 
     /// What to ask the hub for a call whose body is this, if it came. The error is the answer where
     /// there is nothing to ask.
+    /// Where keys are missing, [`Gate::take_due`] says whose: once they were fetched, ask again.
     pub fn hub_call(
         &self,
         call: &RevocationCall,
@@ -172,7 +180,7 @@ impl<E: SignatureEngine> Gate<E> {
             }
             RevocationCall::RevokeToken(revoker) => {
                 let body = body.ok_or_else(|| oauth_error(413, "invalid_request"))?;
-                let order = self.token_order(revoker, body, seconds)?;
+                let order = self.token_order(revoker, body, now)?;
                 Ok(HubCall { path: "/append", body: order.to_json().to_string() })
             }
             RevocationCall::List { after, limit } => {
@@ -210,14 +218,16 @@ impl<E: SignatureEngine> Gate<E> {
                 "revocations_full",
                 "the log has no room for another target until older ones expire",
             ),
+            Some((409, _)) if !is_token => problem_response(
+                409,
+                "conflict",
+                "another revocation of these tokens holds, of older ones for longer or of younger ones \
+                 for a shorter time; undo it first, or take its issued_before or expires_at",
+            ),
+            _ if is_token => temporarily_unavailable(),
             _ => {
-                let mut response = if is_token {
-                    // RFC 7009 section 2.2.1.
-                    oauth_error(503, "temporarily_unavailable")
-                } else {
-                    let detail = "the hub does not answer: it is not known whether this was done";
-                    problem_response(503, "hub_unavailable", detail)
-                };
+                let detail = "the hub does not answer: it is not known whether this was done";
+                let mut response = problem_response(503, "hub_unavailable", detail);
                 response.headers.push(("retry-after", "2".into()));
                 response
             }
@@ -229,7 +239,7 @@ impl<E: SignatureEngine> Gate<E> {
         &self,
         revoker: &Revoker,
         form: &[u8],
-        now: NumericDate,
+        now: Millis,
     ) -> Result<Order, TextResponse> {
         let invalid = || oauth_error(400, "invalid_request");
         let form = std::str::from_utf8(form).map_err(|_| invalid())?;
@@ -244,12 +254,19 @@ impl<E: SignatureEngine> Gate<E> {
         let by = match revoker {
             Revoker::Admin => "admin".to_owned(),
             Revoker::Client(client) => {
-                self.check_ownership(client, &token, done)?;
+                self.check_ownership(client, &token, done, now)?;
                 format!("client:{client}")
             }
         };
         let order = json!({ "token": token }).to_string();
-        let order = Order::read(order.as_bytes(), &self.settings, now).map_err(|_| done())?;
+        let order = Order::read(order.as_bytes(), &self.settings, now.div_euclid(1_000));
+        let order = order.map_err(|_| {
+            if self.takes_opaque() || is_like_a_jwt(&token) {
+                done()
+            } else {
+                oauth_error(400, "unsupported_token_type")
+            }
+        })?;
         Ok(Order { by, ..order })
     }
 
@@ -260,6 +277,7 @@ impl<E: SignatureEngine> Gate<E> {
         client: &str,
         token: &str,
         done: impl Fn() -> TextResponse,
+        now: Millis,
     ) -> Result<(), TextResponse> {
         let Ok(candidate) = examine(&self.settings, token) else {
             let is_opaque = !is_like_a_jwt(token);
@@ -269,15 +287,37 @@ impl<E: SignatureEngine> Gate<E> {
                 done()
             });
         };
-        let keys = self.keys.get(candidate.provider).map(KeyRing::ready);
-        let is_signed =
-            keys.is_some_and(|keys| candidate.authenticate(&keys, &self.engine).is_ok());
-        if !is_signed {
-            return Err(done());
+        let Some(ring) = self.keys.get(candidate.provider) else { return Err(done()) };
+        let step = ring.on_use(&self.engine, now);
+        if let Err(unverified) = candidate.authenticate(&ring.ready(), &self.engine) {
+            let step = match unverified.reason {
+                Reason::UnknownKey => ring.on_unknown_key(now),
+                _ if ring.is_missing(now) => step,
+                _ => return Err(done()),
+            };
+            if step == Step::Fetch {
+                self.due.set(Some(candidate.provider));
+            }
+            // Nobody can say yet that it is none.
+            let is_open = step == Step::Fetch || ring.is_in_doubt(now);
+            return Err(if is_open { temporarily_unavailable() } else { done() });
         }
+        let provider = candidate.provider;
         let claims = candidate.into_claims();
-        let owner = claims.get("client_id").or_else(|| claims.get("azp")).and_then(Value::as_str);
-        if owner == Some(client) { Ok(()) } else { Err(oauth_error(400, "unauthorized_client")) }
+        let claim = |name| claims.get(name).and_then(Value::as_str);
+        let is_accepted = self.revoking_clients.iter().any(|one| {
+            one.id == client && one.providers.as_ref().is_none_or(|all| all.contains(&provider))
+        });
+        if is_accepted && claim("client_id").or_else(|| claim("azp")) == Some(client) {
+            Ok(())
+        } else {
+            Err(oauth_error(400, "unauthorized_client"))
+        }
+    }
+
+    fn takes_opaque(&self) -> bool {
+        let services = self.settings.providers.iter().filter_map(|one| one.introspection.as_ref());
+        services.into_iter().any(|service| service.opaque_tokens != OpaqueTokens::Refuse)
     }
 }
 
@@ -308,6 +348,13 @@ fn wrong_method(expected: &'static str) -> TextResponse {
     let detail = format!("expected {expected}");
     let mut response = problem_response(405, "method_not_allowed", &detail);
     response.headers.push(("allow", expected.into()));
+    response
+}
+
+/// RFC 7009 section 2.2.1.
+fn temporarily_unavailable() -> TextResponse {
+    let mut response = oauth_error(503, "temporarily_unavailable");
+    response.headers.push(("retry-after", "2".into()));
     response
 }
 

@@ -194,7 +194,7 @@ async fn strict_rules_ask_for_each_request() {
     let (origin, relays) = (Origin::start().await, Relays::start().await);
     let setup = setup(&origin, &relays)
         .isolates(2)
-        .set("revocation.refresh_seconds", 10)
+        .set("revocation.refresh_seconds", 9)
         .set("revocation.timeout_ms", 300)
         .rule(json!({ "path": "/strict", "revocation": "strict" }));
     let gates = Gate::start_all(setup).await;

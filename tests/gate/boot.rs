@@ -487,7 +487,7 @@ fn a_table_with_something_behind_it_is_no_table() {
     let secret = |name: &str| setup.secrets.get(name).cloned();
     let table = format!("{} {{", setup.table);
     let gate =
-        Gate::boot(&table, &secret, Bindings { has_kv: true, has_relays: false }, NativeCrypto);
+        Gate::boot(&table, &secret, Bindings { has_kv: true, ..Bindings::default() }, NativeCrypto);
     assert_eq!(gate.err().map(|problems| problems.len()), Some(1));
 }
 
@@ -497,7 +497,7 @@ fn a_key_that_is_there_twice_is_a_mistake() {
     let secret = |name: &str| setup.secrets.get(name).cloned();
     let table = setup.table.to_string().replacen('{', "{\"rules\":[],\"rules\":[],", 1);
     let problems =
-        Gate::boot(&table, &secret, Bindings { has_kv: true, has_relays: false }, NativeCrypto)
+        Gate::boot(&table, &secret, Bindings { has_kv: true, ..Bindings::default() }, NativeCrypto)
             .err()
             .unwrap();
     let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();

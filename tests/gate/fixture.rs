@@ -61,7 +61,7 @@ impl Setup {
 
     fn boot_with(&self, has_kv: bool) -> Result<Gate<NativeCrypto>, Vec<Problem>> {
         let secret = |name: &str| self.secrets.get(name).cloned();
-        let bindings = Bindings { has_kv, has_relays: self.has_relays };
+        let bindings = Bindings { has_kv, has_relays: self.has_relays, has_some_relays: false };
         Gate::boot(&self.table.to_string(), &secret, bindings, NativeCrypto)
     }
 

@@ -9,7 +9,7 @@ use edgeward::core::mode::Mode;
 use edgeward::core::request::RequestHead;
 use edgeward::core::revocation::delta::{Delta, Head};
 use edgeward::core::revocation::entry::{Effect, Entry};
-use edgeward::core::revocation::order::{self, Order};
+use edgeward::core::revocation::order::{self, Change, Order};
 use edgeward::core::revocation::published::{PART_NUMBERS, Published};
 use edgeward::core::revocation::target::{Fingerprint, Kind};
 use edgeward::gate::{Decision, Findings, Gate, KvChange, Question, Refresh, Stored};
@@ -95,9 +95,8 @@ impl Hub {
         let order = Order::read(order.to_string().as_bytes(), settings, now).unwrap();
         let before = self.log.iter().rfind(|one| one.target == order.target);
         let before = before.map(|one| (one.effect, one.expires_at));
-        if let Some((effect, expires_at)) =
-            order::after(before, order.effect, order.expires_at, now)
-        {
+        let wanted = (order.effect, order.expires_at, order.is_exact);
+        if let Change::To(effect, expires_at) = order::change(before, wanted, now) {
             self.append(order.target, effect, expires_at);
         }
     }
@@ -142,7 +141,7 @@ fn a_list_is_waited_for_then_refreshed_in_the_background_then_waited_for_again()
     let mut findings = Findings::default();
     findings.list_was_refreshed(false);
     gate.begin_list(THEN + 20_000);
-    gate.list_was_not_refreshed();
+    gate.list_was_not_refreshed(THEN + 20_000);
     assert_eq!(ask(&gate, &token, THEN + 20_001, &mut findings), PASSES);
     assert_eq!(ask(&gate, &token, THEN + 30_010, &mut findings), UNKNOWN);
 }
@@ -222,9 +221,22 @@ fn a_strict_rule_asks_whatever_is_known() {
     assert_eq!(ask_at(&gate, "/s", &token, THEN, &mut findings), UNKNOWN);
     hub.order(&json!({ "jti": "a" }), &settings, NOW);
     hub.refresh(&gate, THEN, 0);
-    let mut findings = Findings::default();
-    findings.list_was_refreshed(true);
-    assert_eq!(ask_at(&gate, "/s", &token, THEN, &mut findings), REVOKED);
+    gate.relay_was_asked(THEN);
+    assert_eq!(ask_at(&gate, "/s", &token, THEN, &mut Findings::default()), REVOKED);
+    // Those who come while the relay is asked wait, then one of them asks anew, for all of them.
+    gate.begin_list(THEN + 5);
+    let (mut second, mut third) = (Findings::default(), Findings::default());
+    for findings in [&mut second, &mut third] {
+        assert_eq!(ask_at(&gate, "/s", &token, THEN + 10, findings), Outcome::Wait);
+    }
+    hub.refresh(&gate, THEN + 5, 0);
+    gate.relay_was_asked(THEN + 5);
+    assert_eq!(ask_at(&gate, "/s", &token, THEN + 30, &mut second), strict);
+    hub.refresh(&gate, THEN + 30, 0);
+    gate.relay_was_asked(THEN + 30);
+    for findings in [&mut second, &mut third] {
+        assert_eq!(ask_at(&gate, "/s", &token, THEN + 40, findings), REVOKED);
+    }
 }
 
 #[test]
@@ -243,6 +255,39 @@ fn revocation_comes_after_the_claims_and_before_the_rule() {
     ] {
         assert_eq!(first(&gate, &token(&members), THEN), Outcome::Deny(reason));
     }
+}
+
+#[test]
+fn a_key_that_was_revoked_does_not_come_back_without_its_name() {
+    let setup = setup();
+    let (gate, mut hub) = (setup.gate(), Hub::default());
+    let settings = Settings::parse(&setup.table.to_string()).unwrap();
+    hub.order(&json!({ "kid": "k1" }), &settings, NOW);
+    hub.refresh(&gate, THEN, 0);
+    for header in [json!({ "alg": "HS256", "kid": "k1" }), json!({ "alg": "HS256" })] {
+        let token = Signer::hmac(1).token(&header, &claims_with(json!({})));
+        for _known in 0..2 {
+            assert_eq!(first(&gate, &token, THEN), REVOKED, "{header}");
+        }
+    }
+}
+
+#[test]
+fn a_clock_that_was_set_back_makes_no_list_younger() {
+    let (gate, hub, token) =
+        (setup().gate(), Hub::default(), token(&json!({ "nbf": null, "iat": null })));
+    hub.refresh(&gate, THEN, 0);
+    assert_eq!(first(&gate, &token, THEN), PASSES);
+    assert_eq!(first(&gate, &token, THEN - 1), Outcome::Refresh(Refresh::Needed));
+}
+
+#[test]
+fn a_part_of_another_log_makes_the_age_of_the_list_unknown() {
+    let (gate, hub, token) = (setup().gate(), Hub::default(), token(&json!({})));
+    hub.refresh(&gate, THEN, 0);
+    let head = Head { log: LOG + 1, after: 0, to: 5, latest: 9, age_ms: Some(0) };
+    gate.hear_delta(&Delta::write(&head, &[]), THEN, THEN).unwrap();
+    assert_eq!(first(&gate, &token, THEN + 1), Outcome::Wait);
 }
 
 /// Puts a change into a namespace.
@@ -302,7 +347,7 @@ fn what_the_hub_has_published_serves_where_no_relay_answers() {
 
     // A relay that does not answer is not asked any sooner because KV did.
     gate.begin_list(THEN + 40_000);
-    gate.list_was_not_refreshed();
+    gate.list_was_not_refreshed(THEN + 40_000);
     assert!(read(&gate, &kv, THEN + 40_000));
     assert_eq!(first(&gate, &named(count), THEN + 40_999), UNKNOWN);
     assert_eq!(first(&gate, &named(count), THEN + 41_000), Outcome::Refresh(Refresh::Needed));

@@ -65,7 +65,7 @@ pub fn gate(algorithm: &str, issuer: &Signer) -> Gate<NativeCrypto> {
     Gate::boot(
         &table(algorithm).to_string(),
         &secret,
-        Bindings { has_kv: true, has_relays: false },
+        Bindings { has_kv: true, ..Bindings::default() },
         NativeCrypto,
     )
     .unwrap_or_else(|problems| panic!("{problems:?}"))

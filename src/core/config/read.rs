@@ -58,6 +58,7 @@ pub(super) struct Revocation {
 pub(super) struct RevocationClient {
     pub(super) client_id: String,
     pub(super) client_secret: String,
+    pub(super) providers: Option<Vec<String>>,
 }
 
 #[derive(Debug)]
@@ -225,7 +226,11 @@ impl Default for Revocation {
 
 impl RevocationClient {
     fn read(reader: &mut Reader<'_>) -> Self {
-        Self { client_id: reader.text("client_id"), client_secret: reader.text("client_secret") }
+        Self {
+            client_id: reader.text("client_id"),
+            client_secret: reader.text("client_secret"),
+            providers: reader.texts_if_any("providers"),
+        }
     }
 }
 

@@ -9,7 +9,7 @@ mod token;
 
 use super::super::access::Freshness;
 use super::super::problem::{Problem, quoted};
-use super::{OnOutage, Origin, Settings, TABLE, read};
+use super::{OnOutage, Origin, Provider, Settings, TABLE, read};
 use forward::forward;
 use providers::providers;
 use revocation::revocation;
@@ -93,7 +93,7 @@ pub(super) fn validate(table: read::Table) -> Result<Settings, Vec<Problem>> {
     // (7)
     let forward = forward(table.forward, &mut problems);
     // (8)
-    let revocation = revocation(table.revocation, &mut problems);
+    let revocation = revocation(table.revocation, &providers, &mut problems);
 
     match (origin, rules, forward) {
         (Some(origin), Some(rules), Some(forward)) if problems.0.is_empty() => Ok(Settings {
@@ -211,6 +211,27 @@ fn seconds(value: u64) -> i64 {
 
 fn small(value: u64) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
+}
+
+/// The positions of providers of these names, which stand at `place`.
+fn positions(
+    names: &[String],
+    providers: &[Provider],
+    place: &str,
+    problems: &mut Problems,
+) -> Vec<usize> {
+    let mut positions = Vec::with_capacity(names.len());
+    for (at, name) in names.iter().enumerate() {
+        match providers.iter().position(|provider| provider.name == *name) {
+            Some(position) => positions.push(position),
+            None => problems.add(
+                &format!("{place}[{at}]"),
+                quoted(name),
+                "the name of a provider in AUTH.providers",
+            ),
+        }
+    }
+    positions
 }
 
 /// Adds a problem for an empty text in a list, and for an empty list if `expected` says what for.

@@ -23,6 +23,10 @@ const BUCKET_BITS: u32 = 12;
 /// a minute for all of them, if one comes every second.
 const SWEPT_AT_ONCE: usize = BUCKETS / 64;
 
+/// So long after its end what has expired is still kept, in seconds: a clock that was ahead and is set
+/// back must not have lost anything.
+pub const FORGET_AFTER_SECONDS: NumericDate = 3_600;
+
 /// All revocations of a log, up to a number.
 #[derive(Clone, Debug, Default)]
 pub struct RevocationList {
@@ -155,7 +159,7 @@ impl RevocationList {
         let effect = entry.effect.code();
         let slot = Slot { effect, expires_at: seconds(entry.expires_at), ..Slot::of(entry.target) };
         let Some(bucket) = self.buckets.get_mut(bucket_of(slot.first)) else { return false };
-        let is_over = entry.effect == Effect::Undo || slot.has_expired(now);
+        let is_over = entry.effect == Effect::Undo || slot.is_forgotten(now);
         match (slot.place_in(bucket), is_over) {
             (Ok(at), true) => {
                 bucket.remove(at);
@@ -183,7 +187,7 @@ impl RevocationList {
         let (first, at_once) = (self.next_to_sweep, SWEPT_AT_ONCE);
         for bucket in self.buckets.iter_mut().skip(first).take(at_once) {
             let before = bucket.len();
-            bucket.retain(|slot| !slot.has_expired(now));
+            bucket.retain(|slot| !slot.is_forgotten(now));
             self.len -= before - bucket.len();
             if bucket.capacity() > bucket.len() * 2 {
                 bucket.shrink_to_fit();
@@ -211,6 +215,11 @@ impl Slot {
 
     fn has_expired(&self, now: NumericDate) -> bool {
         self.expires_at <= seconds(now)
+    }
+
+    /// Whether it has expired whatever clock that is read later says.
+    fn is_forgotten(&self, now: NumericDate) -> bool {
+        self.has_expired(now.saturating_sub(FORGET_AFTER_SECONDS))
     }
 
     /// Where its target is in a bucket, or would be.
@@ -292,7 +301,7 @@ mod tests {
         assert_eq!(list.effect(target(1), NOW + 10), Effect::Undo);
         for _ in 0..64 {
             let nothing = part(7, 1_000, 1_000, &[]);
-            list.take(&Delta::read(&nothing).unwrap(), NOW + 10).unwrap();
+            list.take(&Delta::read(&nothing).unwrap(), NOW + 3_610).unwrap();
         }
         assert_eq!((list.len(), list.buckets.iter().map(Vec::capacity).sum::<usize>()), (0, 0));
     }

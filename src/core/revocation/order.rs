@@ -42,6 +42,8 @@ pub struct Order {
     pub effect: Effect,
     /// For how long.
     pub expires_at: NumericDate,
+    /// Whether somebody wants exactly that.
+    pub is_exact: bool,
     /// Why, for people.
     pub reason: Option<String>,
     /// Who wants it: `admin`, or `client:` and its name.
@@ -96,6 +98,7 @@ impl Order {
             let is_about_all = effect == Effect::RevokeAll;
             (provider, if is_about_all { target } else { target.of_older() }, None)
         };
+        let is_exact = expires_at.is_some();
         let expires_at = match expires_at {
             Some(time) if time <= now || time > now.saturating_add(MOST_LIFE_SECONDS) => {
                 return Err(format!(
@@ -118,6 +121,7 @@ impl Order {
             target,
             effect,
             expires_at,
+            is_exact,
             reason,
             by: "admin".to_owned(),
         })
@@ -133,6 +137,7 @@ impl Order {
             "target": self.target.to_string(),
             "effect": self.effect.code(),
             "expires_at": self.expires_at,
+            "exact": self.is_exact,
             "reason": self.reason,
             "by": self.by,
         })
@@ -149,6 +154,7 @@ impl Order {
             target: Fingerprint::from_text(order.get("target")?.as_str()?)?,
             effect: Effect::from_code(u32::try_from(order.get("effect")?.as_u64()?).ok()?),
             expires_at: order.get("expires_at")?.as_i64()?,
+            is_exact: order.get("exact")?.as_bool()?,
             reason: text("reason"),
             by: text("by")?,
         })
@@ -158,26 +164,40 @@ impl Order {
 const EXPECTED: &str = "expected a JSON object with exactly one of jti, sub, sid, client_id, kid and \
                         token, and if wanted issuer, issued_before, expires_at, reason";
 
-/// What holds for a target after an order, given what holds before; nothing if that changes nothing. An
-/// order never takes back what another one of its kind has revoked, so that it can be repeated: of two
-/// about older tokens, the later time counts, and the later end.
+/// What an order does to what holds for its target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Nothing: that much is revoked already.
+    None,
+    /// From now on this holds, until then.
+    To(Effect, NumericDate),
+    /// One entry cannot say both: older tokens for longer, and younger ones for a shorter time.
+    Conflict,
+}
+
+/// What an order does, given what holds before. An order never takes back what another one of its kind
+/// has revoked, so that it can be repeated.
 #[must_use]
-pub fn after(
+pub fn change(
     before: Option<(Effect, NumericDate)>,
-    effect: Effect,
-    expires_at: NumericDate,
+    (effect, expires_at, is_exact): (Effect, NumericDate, bool),
     now: NumericDate,
-) -> Option<(Effect, NumericDate)> {
+) -> Change {
     /// A repetition within this time, in seconds, asks for the same, although the time until which it
     /// holds was counted anew.
     const REPETITION_SECONDS: i64 = 60;
     let holds = before.filter(|(effect, until)| *effect != Effect::Undo && *until > now);
-    let Some((old, until)) = holds else { return Some((effect, expires_at)) };
+    let Some((old, until)) = holds else { return Change::To(effect, expires_at) };
     // The number of an effect grows with the tokens that it revokes.
-    let more = if effect.code() > old.code() { effect } else { old };
-    let longer = until.max(expires_at);
-    let is_same = more == old && longer.saturating_sub(until) < REPETITION_SECONDS;
-    (!is_same).then_some((more, longer))
+    let (is_more, is_less) = (effect.code() > old.code(), effect.code() < old.code());
+    let slack = if is_exact || is_less { 1 } else { REPETITION_SECONDS };
+    if !is_more && expires_at < until.saturating_add(slack) {
+        Change::None
+    } else if is_more && expires_at < until || is_less {
+        Change::Conflict
+    } else {
+        Change::To(effect, expires_at)
+    }
 }
 
 fn text(
@@ -269,9 +289,11 @@ fn expiry(
         _ => None,
     };
     let life = provider.max_lifetime_seconds;
-    match last_issued.zip(life) {
-        Some((issued, life)) => issued.saturating_add(life).saturating_add(skew),
-        None => now.saturating_add(settings.revocation.retention_seconds),
+    let retained = now.saturating_add(settings.revocation.retention_seconds);
+    match (last_issued, life) {
+        (Some(issued), Some(life)) => issued.saturating_add(life).saturating_add(skew),
+        (None, Some(life)) => retained.max(now.saturating_add(life).saturating_add(2 * skew)),
+        (_, None) => retained,
     }
 }
 
@@ -356,22 +378,41 @@ mod tests {
 
     #[test]
     fn a_repetition_changes_nothing_and_takes_nothing_back() {
-        let (all, before, undo) =
-            (Effect::RevokeAll, Effect::RevokeIssuedBefore(NOW - 10), Effect::Undo);
-        let later = Effect::RevokeIssuedBefore(NOW);
+        let (all, undo) = (Effect::RevokeAll, Effect::Undo);
+        let [before, later] = [NOW - 10, NOW].map(Effect::RevokeIssuedBefore);
         let (soon, late) = (NOW + 100, NOW + 1_000);
-        for (old, effect, expires_at, expected) in [
-            (None, all, soon, Some((all, soon))),
-            (Some((undo, late)), before, soon, Some((before, soon))),
-            (Some((later, NOW)), before, soon, Some((before, soon))),
-            (Some((all, soon)), all, soon, None),
-            (Some((all, soon)), all, soon + 59, None),
-            (Some((all, soon)), all, late, Some((all, late))),
-            (Some((all, late)), all, soon, None),
-            (Some((before, soon)), later, soon, Some((later, soon))),
-            (Some((later, soon)), before, soon, None),
+        for (old, effect, expires_at, is_exact, expected) in [
+            (None, all, soon, false, Change::To(all, soon)),
+            (Some((undo, late)), before, soon, false, Change::To(before, soon)),
+            (Some((later, NOW)), before, soon, false, Change::To(before, soon)),
+            (Some((all, soon)), all, soon, true, Change::None),
+            (Some((all, soon)), all, soon + 59, false, Change::None),
+            (Some((all, soon)), all, soon + 59, true, Change::To(all, soon + 59)),
+            (Some((all, soon)), all, late, false, Change::To(all, late)),
+            (Some((all, late)), all, soon, true, Change::None),
+            (Some((before, soon)), later, soon, true, Change::To(later, soon)),
+            (Some((before, soon)), later, late, true, Change::To(later, late)),
+            (Some((later, soon)), before, soon, true, Change::None),
+            (Some((before, late)), later, soon, true, Change::Conflict),
+            (Some((later, soon)), before, late, true, Change::Conflict),
         ] {
-            assert_eq!(after(old, effect, expires_at, NOW), expected, "{old:?} {effect:?}");
+            let change = change(old, (effect, expires_at, is_exact), NOW);
+            assert_eq!(change, expected, "{old:?} {effect:?} {expires_at} {is_exact}");
         }
+    }
+
+    #[test]
+    fn a_revocation_of_all_does_not_end_before_the_tokens_that_there_are() {
+        let table = json!({
+            "origin": "https://o.internal",
+            "providers": [{
+                "name": "p", "issuer": "i", "audiences": ["api"], "algorithms": ["ES256"],
+                "keys": ["KEYS"], "max_lifetime_seconds": 86_400,
+            }],
+            "revocation": { "retention_seconds": 3_600 },
+        });
+        let settings = Settings::parse(&table.to_string()).unwrap();
+        let order = Order::read(br#"{"sub":"alice"}"#, &settings, NOW).unwrap();
+        assert_eq!(order.expires_at, NOW + 86_400 + 60);
     }
 }

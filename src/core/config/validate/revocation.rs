@@ -1,7 +1,7 @@
 //! The part of the table about revocations.
 
-use super::super::{Revocation, RevocationClient, read};
-use super::{Problems, check_binding, seconds, small, within};
+use super::super::{Provider, Revocation, RevocationClient, read};
+use super::{Problems, check_binding, positions, seconds, small, within};
 
 /// More often than once a second nobody can be told that anything has changed; less often than every
 /// minute is no revocation.
@@ -15,13 +15,17 @@ const RELAYS: std::ops::RangeInclusive<u64> = 1..=16;
 /// Longer than a request can wait is a mistake; shorter than one round trip as well.
 const TIMEOUT_MS: std::ops::RangeInclusive<u64> = 50..=10_000;
 
-pub(super) fn revocation(table: Option<read::Revocation>, problems: &mut Problems) -> Revocation {
+pub(super) fn revocation(
+    table: Option<read::Revocation>,
+    all: &[Provider],
+    problems: &mut Problems,
+) -> Revocation {
     let is_asked_for = table.is_some();
     let table = table.unwrap_or_default();
     let place = |key: &str| format!("revocation.{key}");
     within(table.refresh_seconds, &REFRESH_SECONDS, &place("refresh_seconds"), problems);
-    // Between two refreshes a list is as old as this, and one of them may fail.
-    let least = table.refresh_seconds.saturating_mul(2).saturating_add(1);
+    // What a relay answers may be as old as this, a list is refreshed as often, and that may fail once.
+    let least = table.refresh_seconds.saturating_mul(3).saturating_add(1);
     let staleness = least..=MOST_STALENESS_SECONDS;
     let key = place("max_staleness_seconds");
     within(table.max_staleness_seconds, &staleness, &key, problems);
@@ -31,14 +35,21 @@ pub(super) fn revocation(table: Option<read::Revocation>, problems: &mut Problem
     let mut clients: Vec<RevocationClient> = Vec::with_capacity(table.clients.len());
     for (at, client) in table.clients.into_iter().enumerate() {
         let place = |key: &str| format!("revocation.clients[{at}].{key}");
-        let read::RevocationClient { client_id, client_secret } = client;
+        let read::RevocationClient { client_id, client_secret, providers } = client;
         check_binding(&client_secret, &place("client_secret"), problems);
         if client_id.is_empty() {
             problems.add(&place("client_id"), "an empty text", "the `client_id` of its tokens");
         } else if clients.iter().any(|other| other.client_id == client_id) {
             problems.add(&place("client_id"), "one that was named before", "each client once");
         }
-        clients.push(RevocationClient { client_id, client_secret });
+        if providers.is_none() && all.len() > 1 {
+            let expected =
+                "whose tokens it may revoke: another issuer can have a client of this name";
+            problems.add(&place("providers"), "nothing", expected);
+        }
+        let providers =
+            providers.map(|names| positions(&names, all, &place("providers"), problems));
+        clients.push(RevocationClient { client_id, client_secret, providers });
     }
     Revocation {
         is_asked_for,

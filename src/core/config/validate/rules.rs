@@ -2,7 +2,7 @@
 
 use super::super::Provider;
 use super::super::read::{self, ClaimValue};
-use super::Problems;
+use super::{Problems, positions};
 use crate::core::access::{Access, ClaimRequirement, Requirement, Scalar};
 use crate::core::problem::quoted;
 use crate::core::rules::{Match, RuleTable};
@@ -65,17 +65,7 @@ fn requirement(
             }
         }
     }
-    let mut accepted = Vec::with_capacity(names.len());
-    for (position, name) in names.iter().enumerate() {
-        match providers.iter().position(|provider| provider.name == *name) {
-            Some(provider) => accepted.push(provider),
-            None => problems.add(
-                &format!("rules[{at}].providers[{position}]"),
-                quoted(name),
-                "the name of a provider in AUTH.providers",
-            ),
-        }
-    }
+    let accepted = positions(&names, providers, &place("providers"), problems);
     let mut claims = Vec::with_capacity(table.claims.len());
     for (path, values) in &table.claims {
         if path.is_empty() || path.len() > 256 || values.is_empty() {
