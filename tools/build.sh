@@ -27,9 +27,7 @@ wasm-opt -O3 --one-caller-inline-max-function-size=0 --enable-mutable-globals --
     --enable-bulk-memory --enable-multivalue --enable-reference-types --enable-exception-handling \
     $made/index_bg.wasm -o "$out/index_bg.wasm"
 
-entry=src/edge/entry.js
-[ "$feature" != probe ] || entry=src/edge/probe/entry.js
-cp $entry $made/entry.js
+cp src/edge/entry/$feature.js $made/entry.js
 esbuild $made/entry.js --bundle --format=esm --minify --log-level=warning \
     --external:./index_bg.wasm --external:cloudflare:\* --outfile="$out/index.js"
 # The runtime takes wasm from a plain import.

@@ -196,7 +196,7 @@ extern "C" {
 
 #[wasm_bindgen]
 extern "C" {
-    /// A Durable Object, as entry.js makes it.
+    /// A Durable Object, as entry/edge.js makes it.
     #[derive(Clone)]
     pub type Object;
 

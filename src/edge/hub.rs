@@ -78,7 +78,7 @@ const SCHEMA: [&str; 5] = [
     "CREATE INDEX IF NOT EXISTS log_by_expiry ON log (expires_at)",
     "CREATE TABLE IF NOT EXISTS state (only INTEGER PRIMARY KEY CHECK (only = 1), \
      log INTEGER NOT NULL, latest INTEGER NOT NULL, entries INTEGER NOT NULL, \
-     published INTEGER NOT NULL)",
+     published INTEGER NOT NULL, sealed_by TEXT)",
     "CREATE TABLE IF NOT EXISTS relays (name TEXT PRIMARY KEY, hint TEXT, number INTEGER NOT NULL, \
      seen_at INTEGER NOT NULL)",
 ];
@@ -92,6 +92,8 @@ struct Hub {
     retry_ms: Cell<u32>,
     /// When the list was last published, or that was tried.
     published_at: Cell<Millis>,
+    /// Whether it has looked for what is due since it began.
+    is_awake: Cell<bool>,
 }
 
 /// A relay, as far as the hub knows it.
@@ -136,7 +138,7 @@ impl Hub {
             }
             // A number that every language holds exactly, and not 0.
             let log = RuntimeCrypto.random() >> 12 | 1;
-            sql(&object, "INSERT OR IGNORE INTO state VALUES (1, ?, 0, 0, -1)", &[cell(log)])?;
+            sql(&object, "INSERT OR IGNORE INTO state VALUES (1, ?, 0, 0, 0, NULL)", &[cell(log)])?;
             let relays = glue::object_namespace(&object.env(), RELAY);
             Ok(Self {
                 object,
@@ -144,11 +146,16 @@ impl Hub {
                 pushing: RefCell::default(),
                 retry_ms: Cell::new(RETRY_MS),
                 published_at: Cell::new(0),
+                is_awake: Cell::new(false),
             })
         })
     }
 
     async fn answer(self: Rc<Self>, request: &Request) -> Result<JsValue, StorageFailed> {
+        if !self.is_awake.replace(true) {
+            // Whatever was due before, and what another key has sealed.
+            self.arm(false, PUBLISH_MS).await;
+        }
         let asked = Asked::of(request);
         if asked.path == "/delta" {
             return self.delta(&asked);
@@ -492,18 +499,29 @@ impl Hub {
         if (0..PUBLISH_MS.into()).contains(&at.saturating_sub(self.published_at.get())) {
             return Ok(PUBLISH_MS);
         }
-        self.published_at.set(at);
         let (log, latest) = self.state()?;
-        let query = "SELECT published FROM state WHERE published >= 0";
-        let published = number(&self.object, query, &[])?;
-        let query = "SELECT DISTINCT (number - 1) / ? FROM log ORDER BY 1";
-        let rows = sql(&self.object, query, &[cell(PART_NUMBERS)])?;
+        // Under another key all of it has to be sealed anew.
+        let seal = gate.published_seal();
+        let query = "SELECT published FROM state WHERE sealed_by = ?";
+        let published = number(&self.object, query, &[text_cell(seal.as_deref())])?;
+        let is_used = number(&self.object, "SELECT count(*) FROM relays", &[])? != Some(0);
+        let staleness = gate.settings().revocation.max_staleness_seconds;
+        let again_ms = if is_used && staleness >= LEAST_STALENESS_SECONDS {
+            // Three chances to be young enough.
+            u32::try_from(staleness.saturating_mul(1_000) / 3).unwrap_or(PRUNE_MS)
+        } else {
+            PRUNE_MS
+        };
+        let age = at.saturating_sub(self.published_at.get());
+        if published == Some(latest) && (again_ms == PRUNE_MS || age < again_ms.into()) {
+            return Ok(again_ms);
+        }
+        self.published_at.set(at);
+        let query = format!("SELECT DISTINCT (number - 1) / {PART_NUMBERS} FROM log ORDER BY 1");
+        let rows = sql(&self.object, &query, &[])?;
         let parts = rows.iter().filter_map(|row| as_number(row.first()?));
         let parts: Vec<Number> = parts.map(|part| part.saturating_mul(PART_NUMBERS)).collect();
-        let is_new = |after: &&Number| {
-            published.is_none_or(|published| after.saturating_add(PART_NUMBERS) > published)
-        };
-        for after in parts.iter().filter(is_new) {
+        for after in &parts {
             let to = after.saturating_add(PART_NUMBERS).min(latest);
             if published.is_some_and(|published| to <= published) {
                 continue;
@@ -517,18 +535,9 @@ impl Hub {
         if !self.store(isolate, gate.published_head(&head)).await {
             return Ok(RETRY_MS);
         }
-        sql(&self.object, "UPDATE state SET published = ?", &[cell(latest)])?;
-        let has_changed = self.state()?.1 != latest;
-        let is_used = number(&self.object, "SELECT count(*) FROM relays", &[])? != Some(0);
-        let staleness = gate.settings().revocation.max_staleness_seconds;
-        Ok(if has_changed {
-            PUBLISH_MS
-        } else if is_used && staleness >= LEAST_STALENESS_SECONDS {
-            // Three chances to be young enough.
-            u32::try_from(staleness.saturating_mul(1_000) / 3).unwrap_or(PRUNE_MS)
-        } else {
-            PRUNE_MS
-        })
+        let update = "UPDATE state SET published = ?, sealed_by = ?";
+        sql(&self.object, update, &[cell(latest), text_cell(seal.as_deref())])?;
+        Ok(if self.state()?.1 == latest { again_ms } else { PUBLISH_MS })
     }
 
     async fn store(&self, isolate: &Isolate, change: Option<KvChange>) -> bool {

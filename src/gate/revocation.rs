@@ -326,6 +326,13 @@ impl<E: SignatureEngine> Gate<E> {
         self.revokes() && self.sealing.is_some()
     }
 
+    /// Tells the keys apart by which lists are sealed.
+    #[must_use]
+    pub fn published_seal(&self) -> Option<String> {
+        let seal = self.sealing.as_ref()?.revocations.seal("", b"");
+        String::from_utf8(seal).ok()
+    }
+
     /// What the hub leaves in KV about a part of the log, which begins after a number.
     #[must_use]
     pub fn published_part(&self, log: LogId, after: Number, part: &[u8]) -> Option<KvChange> {
