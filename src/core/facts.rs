@@ -16,14 +16,14 @@ pub struct Facts {
     pub provider: usize,
     /// `exp`.
     pub expiration: NumericDate,
-    /// `nbf`.
-    pub not_before: Option<NumericDate>,
+    /// `nbf`; without one, before all times. Not an `Option`, since a cache is full of facts.
+    pub not_before: NumericDate,
     /// All texts, one after the other. A cache full of facts is mostly these.
     texts: Box<str>,
     header_lines: Place,
     scope: Place,
-    subject: Option<Place>,
-    token_id: Option<Place>,
+    subject: Place,
+    token_id: Place,
     rule_claims: Box<[Box<[Scalar]>]>,
 }
 
@@ -47,7 +47,10 @@ impl Facts {
         let mut texts = settings.forward.claims.lines(claims);
         let header_lines = Place::of(0, texts.len());
         let scope = keep(&mut texts, &claims::scopes(claims));
-        let mut text = |name| Some(keep(&mut texts, claims.get(name)?.as_str()?));
+        let mut text = |name| {
+            let text = claims.get(name).and_then(Value::as_str);
+            text.map_or(Place::NOWHERE, |text| keep(&mut texts, text))
+        };
         let (subject, token_id) = (text("sub"), text("jti"));
         let rule_claim = |path: &String| {
             claims::lookup(claims, path).map(scalars).unwrap_or_default().into_boxed_slice()
@@ -55,7 +58,7 @@ impl Facts {
         Self {
             provider,
             expiration,
-            not_before,
+            not_before: not_before.unwrap_or(NumericDate::MIN),
             texts: texts.into_boxed_str(),
             header_lines,
             scope,
@@ -74,13 +77,13 @@ impl Facts {
     /// `sub`.
     #[must_use]
     pub fn subject(&self) -> Option<&str> {
-        self.subject.map(|place| self.text(place))
+        self.text_if_any(self.subject)
     }
 
     /// `jti`.
     #[must_use]
     pub fn token_id(&self) -> Option<&str> {
-        self.token_id.map(|place| self.text(place))
+        self.text_if_any(self.token_id)
     }
 
     /// The granted scopes, separated by single spaces.
@@ -115,12 +118,19 @@ impl Facts {
         size_of::<Self>() + self.texts.len() + claims
     }
 
+    fn text_if_any(&self, place: Place) -> Option<&str> {
+        (place != Place::NOWHERE).then(|| self.text(place))
+    }
+
     fn text(&self, place: Place) -> &str {
         self.texts.get(place.start as usize..place.end as usize).unwrap_or_default()
     }
 }
 
 impl Place {
+    /// Of a text that there is not.
+    const NOWHERE: Self = Self { start: u32::MAX, end: 0 };
+
     /// No token is so long that a text of it would not fit.
     fn of(start: usize, end: usize) -> Self {
         let [start, end] = [start, end].map(|at| u32::try_from(at).unwrap_or(u32::MAX));

@@ -65,8 +65,7 @@ impl<E: SignatureEngine> Gate<E> {
         if self.keeps_validations() && findings.kv == KvKnown::NotYet {
             // Where nobody can be asked, KV costs no time that it has cost before.
             let is_known = matches!(fallback, Some((Basis::Verdict(_), _)));
-            let was_sought =
-                known.sought_at.is_some_and(|at| (0..SOUGHT_MS).contains(&now.saturating_sub(at)));
+            let was_sought = (0..SOUGHT_MS).contains(&now.saturating_sub(known.sought_at));
             if client.is_asked(now) || !(is_known || was_sought && fallback.is_some()) {
                 let lookup = lookup(token, provider, patience_ms);
                 return Err(ask(Question::Stored(lookup), findings));

@@ -11,7 +11,7 @@ use super::Gate;
 use super::question::{
     BreakerNews, Findings, Heard, Inquiry, KvChange, KvKnown, Lookup, ServiceCall, Stored, Told,
 };
-use crate::core::cache::{Known, Verdict};
+use crate::core::cache::{Known, NEVER, Verdict};
 use crate::core::claims::{self, Millis, NumericDate, Rounding};
 use crate::core::config::{Introspection, OnOutage, Provider};
 use crate::core::denial::Reason;
@@ -110,7 +110,7 @@ impl<E: SignatureEngine> Gate<E> {
     ) {
         findings.kv = if value == Stored::Late { KvKnown::Perhaps } else { KvKnown::All };
         findings.sought_at = Some(now);
-        self.known.borrow_mut().renew(&lookup.token, |known| known.sought_at = Some(now));
+        self.known.borrow_mut().renew(&lookup.token, |known| known.sought_at = now);
         let Stored::Found(value) = value else {
             self.tally.stored_miss();
             return;
@@ -228,7 +228,7 @@ impl<E: SignatureEngine> Gate<E> {
                 key_set,
                 signed: None,
                 verdict,
-                sought_at: None,
+                sought_at: NEVER,
                 assertion: None,
                 marks: self.opaque_marks(provider, token),
                 clear_at: 0,

@@ -8,7 +8,7 @@ use super::revocation::Currency;
 use super::{Gate, Stop};
 use crate::core::access::Freshness;
 use crate::core::assertion::Assertion;
-use crate::core::cache::{Known, Verdict};
+use crate::core::cache::{Known, NEVER, Verdict};
 use crate::core::claims::Millis;
 use crate::core::config::{OnOutage, OpaqueTokens, ValidationCache};
 use crate::core::denial::{Denial, Reason};
@@ -212,7 +212,7 @@ impl<E: SignatureEngine> Gate<E> {
             key_set: self.key_set(provider),
             signed: None,
             verdict: self.last_word(verdict, findings, now),
-            sought_at: findings.sought_at.or(before.and_then(|known| known.sought_at)),
+            sought_at: findings.sought_at.or(before.map(|known| known.sought_at)).unwrap_or(NEVER),
             assertion: None,
             marks: self.opaque_marks(provider, token),
             clear_at: 0,
@@ -301,7 +301,7 @@ impl<E: SignatureEngine> Gate<E> {
         let now = now.div_euclid(1_000);
         // A token that is over stays known, so that a client which goes on sending it does not have
         // its signature checked each time.
-        check_validity(expiration, not_before, now, self.settings.clock_skew_seconds)
+        check_validity(expiration, Some(not_before), now, self.settings.clock_skew_seconds)
             .map_err(|reason| Denial::of(provider, reason))
     }
 

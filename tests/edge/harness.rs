@@ -3,6 +3,7 @@
 pub mod asking;
 pub mod assertion;
 pub mod client;
+pub mod data_centre;
 pub mod faults;
 pub mod gate;
 pub mod issuer;
@@ -15,6 +16,7 @@ pub mod wire;
 pub use asking::{INTROSPECT, asking_about, says};
 pub use assertion::verified;
 pub use client::{Reply, get, raw, request};
+pub use data_centre::DataCentre;
 pub use faults::{Asked, Faults, Mode};
 pub use gate::{Gate, Setup};
 pub use issuer::{Issuer, Resource};

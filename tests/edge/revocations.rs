@@ -1,8 +1,19 @@
 //! Tokens that are revoked are out, everywhere and for good.
 
+use edgeward::core::{
+    revocation::{
+        delta::{Delta, Head},
+        entry::{Effect, Entry},
+        published::{PART_NUMBERS, Published},
+        target::{Fingerprint, Kind},
+    },
+    sealed::{Purpose, SealingKey},
+    secret,
+};
+
 use super::harness::{
     gate::ADMIN_TOKEN,
-    mint::{now, token_with},
+    mint::{self, now, token_with},
     *,
 };
 
@@ -253,4 +264,93 @@ async fn a_new_isolate_begins_with_what_kv_has_where_no_relay_answers() {
     let gate = Gate::start(setup()).await;
     get("/").bearer(&token("b")).send(&gate).await.must_be(503, "auth_unavailable");
     assert_eq!(gate.report().await["kv"]["rejected"], json!({ "mac": 1 }));
+}
+
+#[tokio::test]
+async fn isolates_of_one_data_centre_share_what_a_relay_answers() {
+    let (origin, relays) = (Origin::start().await, Relays::start().await);
+    let centre = DataCentre::start().await;
+    let setup = setup(&origin, &relays)
+        .isolates(3)
+        .data_centre(&centre)
+        .set("revocation.refresh_seconds", 2)
+        .rule(json!({ "path": "/strict", "revocation": "strict" }));
+    let gates = Gate::start_all(setup).await;
+    assert!(!refused(&gates[0], &token("b")).await);
+    assert_eq!((relays.calls("/relay/pull"), centre.puts()), (1, 1));
+    for gate in &gates[1..] {
+        assert!(!refused(gate, &token("b")).await);
+        let age = gate.report().await["revocations"]["age_seconds"].as_i64().unwrap();
+        assert!(age >= 2, "it may have been in the cache for as long: {age}");
+    }
+    assert_eq!(relays.calls("/relay/pull"), 1, "the others found it in the cache");
+    // What was shared is not for who wants to know exactly.
+    get("/strict").bearer(&token("b")).send(&gates[1]).await.must_pass();
+    assert_eq!(relays.calls("/relay/pull"), 2);
+    revoke(&gates[0], json!({ "jti": "a" })).await;
+    for gate in &gates {
+        eventually("it is refused", async || refused(gate, &token("a")).await).await;
+    }
+    gates[0].must_be_calm();
+}
+
+/// Puts a log of so many entries into KV, as a hub would publish it.
+fn publish(kv: &Kv, count: u64) {
+    let key = secret::parse_assertion_key("ASSERTION_KEY", &mint::assertion_jwk().to_string());
+    let key = SealingKey::derive(&key.unwrap(), Purpose::Revocations);
+    let log = 7;
+    let parts: Vec<u64> = (0..count).step_by(usize::try_from(PART_NUMBERS).unwrap()).collect();
+    for after in &parts {
+        let to = count.min(after + PART_NUMBERS);
+        let entries: Vec<Entry> = (after + 1..=to)
+            .map(|number| Entry {
+                number,
+                target: Fingerprint::of(Kind::TokenId, mint::ISSUER, &number.to_string()),
+                effect: Effect::RevokeAll,
+                expires_at: now() + 86_400,
+            })
+            .collect();
+        let head = Head { log, after: *after, to, latest: count, age_ms: None };
+        let kv_key = Published::part_key(log, *after);
+        kv.put(&kv_key, key.seal(&kv_key, &Delta::write(&head, &entries)));
+    }
+    let head = Published { log, number: count, at: now() * 1_000, parts };
+    kv.put(&Published::head_key(), head.seal(&key));
+}
+
+/// A million with `EDGEWARD_SOAK=1`.
+#[tokio::test]
+async fn a_long_list_fits_beside_everything_else() {
+    let (origin, relays, kv) = (Origin::start().await, Relays::start().await, Kv::start().await);
+    relays.fail("/relay/", Fault::Down);
+    let setup = || {
+        let setup = setup(&origin, &relays).assertion(60).kv(&kv);
+        setup
+            .set("revocation.timeout_ms", 10_000)
+            .set("revocation.max_staleness_seconds", 600)
+            .set("validation_cache_timeout_ms", 5_000)
+    };
+    publish(&kv, 0);
+    let gate = Gate::start(setup()).await;
+    assert!(!refused(&gate, &token("0")).await);
+    let before = gate.report().await["memory_bytes"].as_u64().unwrap();
+
+    let count = if std::env::var_os("EDGEWARD_SOAK").is_some() { 1_000_000 } else { 100_000 };
+    publish(&kv, count);
+    let gate = Gate::start(setup()).await;
+    let began = tokio::time::Instant::now();
+    assert!(refused(&gate, &token("1")).await);
+    let took = began.elapsed();
+    assert!(refused(&gate, &token(&count.to_string())).await);
+    assert!(!refused(&gate, &token("0")).await);
+    let report = gate.report().await;
+    let after = report["memory_bytes"].as_u64().unwrap();
+    println!(
+        "{count}: {took:?}, {} bytes, wasm memory grew by {}",
+        report["revocations"],
+        after - before
+    );
+    assert_eq!(report["revocations"]["entries"], count);
+    let bytes = report["revocations"]["bytes"].as_u64().unwrap();
+    assert!(bytes <= 200_000 + count * 25, "{bytes} bytes");
 }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use edgeward::core::algorithm::Algorithm;
 use edgeward::core::assertion::{Assertion, Signer};
-use edgeward::core::cache::Known;
+use edgeward::core::cache::{Known, NEVER};
 use edgeward::core::config::Settings;
 use edgeward::core::facts::Facts;
 use edgeward::core::keys::Material;
@@ -63,7 +63,7 @@ pub fn known(facts: Rc<Facts>) -> Known {
         key_set: 0,
         signed: Some(facts),
         verdict: None,
-        sought_at: None,
+        sought_at: NEVER,
         assertion: None,
         marks: Marks::default(),
         clear_at: 0,

@@ -23,6 +23,8 @@ pub struct Files(TempDir, usize);
 /// What Workers have besides modules and bindings. Nothing, unless it is said.
 #[derive(Default)]
 pub struct Extras {
+    /// Further members of every Worker in workerd's configuration, in Cap'n Proto text.
+    pub every: String,
     /// Further members of a Worker in workerd's configuration, in Cap'n Proto text, for the first
     /// Worker alone.
     pub first: String,
@@ -255,12 +257,13 @@ fn capnp(modules: &str, services: &str, bindings: &str, extras: &Extras) -> Stri
         )
     };
     let mut all = format!("(name = \"main\", worker = .worker),\n{services}");
-    let mut workers = worker("worker", bindings, &extras.first);
+    let first = extras.first.clone() + &extras.every;
+    let mut workers = worker("worker", bindings, &first);
     let mut sockets = socket("http", "main");
     for (number, bindings) in extras.others.iter().enumerate() {
         let service = format!("(name = \"main{number}\", worker = .worker{number}),\n");
         all.push_str(&service);
-        workers.push_str(&worker(&format!("worker{number}"), bindings, ""));
+        workers.push_str(&worker(&format!("worker{number}"), bindings, &extras.every));
         sockets.push_str(&socket(&format!("http{number}"), &format!("main{number}")));
     }
     format!(

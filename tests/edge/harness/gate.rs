@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{Kv, Origin, PATIENCE, Relays, get, mint};
+use super::{DataCentre, Kv, Origin, PATIENCE, Relays, get, mint};
 use crate::workerd::{self, Extras, Files, Workerd};
 
 /// The admin token of every gate that has one.
@@ -29,6 +29,8 @@ pub struct Setup {
     /// Services and bindings of the Durable Objects.
     relays: Option<(String, String)>,
     others: usize,
+    /// Service and member of the shared cache.
+    cache: Option<(String, String)>,
 }
 
 /// A running workerd; it ends with this value.
@@ -51,10 +53,18 @@ impl Setup {
                 "keys": ["JWT_KEYS"],
             }],
         });
-        Self { auth, texts: Vec::new(), service: None, kv: None, relays: None, others: 0 }
-            .var("ALLOW_DEGRADED_AUTH", "false")
-            .secret("JWT_KEYS", &mint::jwks(&mint::all()))
-            .secret("ADMIN_TOKEN", ADMIN_TOKEN)
+        Self {
+            auth,
+            texts: Vec::new(),
+            service: None,
+            kv: None,
+            relays: None,
+            others: 0,
+            cache: None,
+        }
+        .var("ALLOW_DEGRADED_AUTH", "false")
+        .secret("JWT_KEYS", &mint::jwks(&mint::all()))
+        .secret("ADMIN_TOKEN", ADMIN_TOKEN)
     }
 
     /// Sets `AUTH` at this dotted path (`providers.0.algorithms`), making tables on the way.
@@ -134,6 +144,12 @@ impl Setup {
         self
     }
 
+    /// Puts all isolates into this data centre.
+    pub fn data_centre(mut self, data_centre: &DataCentre) -> Self {
+        self.cache = Some(data_centre.services());
+        self
+    }
+
     /// Starts so many isolates in one workerd, see [`Gate::start_all`].
     pub fn isolates(mut self, count: usize) -> Self {
         self.others = count - 1;
@@ -192,11 +208,15 @@ impl Gate {
     ///
     /// As [`Gate::start`].
     pub async fn start_all(setup: Setup) -> Vec<Self> {
-        let (services, bindings) = setup.capnp();
+        let (mut services, bindings) = setup.capnp();
         let mut modules =
             ["index.js", "index_bg.wasm"].map(|it| build_directory().join(it)).to_vec();
         let mut extras =
-            Extras { first: String::new(), others: vec![bindings.clone(); setup.others] };
+            Extras { others: vec![bindings.clone(); setup.others], ..Extras::default() };
+        if let Some((service, member)) = &setup.cache {
+            services.push_str(service);
+            extras.every.push_str(member);
+        }
         if setup.relays.is_some() {
             modules.insert(0, Relays::module());
             extras.first = Relays::members();
