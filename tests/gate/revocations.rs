@@ -507,3 +507,96 @@ fn model(log: &[Entry], members: &BTreeMap<&str, Value>, now: i64) -> bool {
         })
     })
 }
+
+#[test]
+fn what_cannot_be_meant_in_the_table_is_said() {
+    for (members, problem) in [
+        (
+            json!({ "refresh_seconds": 0 }),
+            "AUTH.revocation.refresh_seconds: found 0; expected 1 to 60",
+        ),
+        (
+            json!({ "refresh_seconds": 10, "max_staleness_seconds": 30 }),
+            "AUTH.revocation.max_staleness_seconds: found 30; expected 31 to 3600",
+        ),
+        (
+            json!({ "on_stale": "allow" }),
+            "AUTH.revocation.on_stale: found \"allow\"; expected one of `deny`, `serve`",
+        ),
+        (
+            json!({ "relays_per_region": 17 }),
+            "AUTH.revocation.relays_per_region: found 17; expected 1 to 16",
+        ),
+        (
+            json!({ "clients": [{ "client_id": "app", "client_secret": "APP_SECRET" }] }),
+            "AUTH.revocation.clients[0].client_secret: found no secret named APP_SECRET; expected the \
+             name of a secret: `wrangler secret put APP_SECRET`",
+        ),
+        (
+            json!({ "clients": [{ "client_id": "app", "client_secret": "SHORT" }] }),
+            "AUTH.revocation.clients[0].client_secret: found the secret SHORT, of 5 bytes; expected the \
+             client's password, of 16 to 4096 bytes",
+        ),
+        (
+            json!({ "clients": [{ "client_id": "app", "client_secret": "ASSERTION_KEY" }] }),
+            "AUTH.revocation.clients[0].client_secret: found ASSERTION_KEY, a secret of the gate itself; \
+             expected a secret with the client's password",
+        ),
+        (
+            json!({ "clients": [
+                { "client_id": "app", "client_secret": "LONG", "providers": ["other"] },
+            ] }),
+            "AUTH.revocation.clients[0].providers[0]: found \"other\"; expected the name of a provider in \
+             AUTH.providers",
+        ),
+        (
+            json!({ "bound": 1 }),
+            "AUTH.revocation.bound: found the unknown key \"bound\"; expected one of `refresh_seconds`, \
+             `max_staleness_seconds`, `on_stale`, `retention_seconds`, `relays_per_region`, \
+             `timeout_ms`, `clients`",
+        ),
+    ] {
+        let mut setup = setup().with(json!({ "revocation": members }));
+        setup.secret("SHORT", "short");
+        setup.secret("LONG", "0123456789abcdef");
+        assert_eq!(setup.problems(), [problem]);
+    }
+}
+
+#[test]
+fn who_counts_on_revocation_is_told_when_there_can_be_none() {
+    let missing = "found no Durable Object namespaces named REVOCATION_HUB and REVOCATION_RELAY; expected \
+                   both bindings and their migration in wrangler.toml, or no such key";
+    for (members, place) in [
+        (json!({ "revocation": {} }), "AUTH.revocation"),
+        (
+            json!({ "rules": [{ "path": "/a" }, { "path": "/b", "revocation": "strict" }] }),
+            "AUTH.rules[1].revocation",
+        ),
+    ] {
+        let mut setup = setup().with(members);
+        setup.has_relays = false;
+        assert_eq!(setup.problems(), [format!("{place}: {missing}")]);
+    }
+    let mut setup = setup();
+    setup.has_relays = false;
+    assert!(setup.problems().is_empty());
+}
+
+#[test]
+fn a_client_says_whose_tokens_it_revokes_where_there_are_several_issuers() {
+    let mut setup = setup().with(json!({
+        "revocation": { "clients": [{ "client_id": "app", "client_secret": "LONG" }] },
+    }));
+    setup.secret("LONG", "0123456789abcdef");
+    assert!(setup.problems().is_empty());
+    let mut other = setup.table["providers"][0].clone();
+    other["name"] = "other".into();
+    other["issuer"] = "https://other.example".into();
+    setup.table["providers"].as_array_mut().unwrap().push(other);
+    let problem = "AUTH.revocation.clients[0].providers: found nothing; expected whose tokens it may \
+                   revoke: another issuer can have a client of this name";
+    assert_eq!(setup.problems(), [problem]);
+    setup.table["revocation"]["clients"][0]["providers"] = json!(["main", "other"]);
+    assert!(setup.problems().is_empty());
+}
