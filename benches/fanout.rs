@@ -16,6 +16,8 @@
 //! - Requests that find the list expired are counted by their mean number.
 //! - Objects answer at once, however many ask: what that would take is in the table of the traffic.
 //! - No two revocations are about the same target, so that none replaces another.
+//! - The list is not published in KV, so that a pull that fails brings nothing.
+//! - The hub tries each relay again by itself, not all by one alarm.
 //! - Lookups in the cache of a data centre that miss at the same time all go to the relay, as the cache
 //!   does not let one wait for another.
 //!

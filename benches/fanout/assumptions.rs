@@ -37,15 +37,29 @@ pub const FLATTENED_BY: f64 = 10.0;
 pub const LEAST_RATE: f64 = 0.1;
 pub const MOST_RATE: f64 = 100.0;
 
-/// The settings, by their names in the configuration.
+/// The settings as they are by default: `refresh_seconds`, `max_staleness_seconds` and `timeout_ms`.
 pub const REFRESH: Micros = SECOND;
 pub const MAX_STALENESS: Micros = 30 * SECOND;
-
-/// How long a push, a question and a pull may take, and how soon a failed one is tried again.
 pub const TIMEOUT: Micros = SECOND;
-pub const COOLDOWN: Micros = SECOND;
-/// The most between two attempts of the hub to push.
-pub const MOST_BACK_OFF: Micros = 30 * SECOND;
+
+/// After a pull that failed there is none for so long, counted from its end (src/gate/revocation.rs).
+pub const RETRY: Micros = SECOND;
+/// From this age on a list is of an isolate that was idle: its first request waits for a pull, this long
+/// at most (src/gate/revocation.rs).
+pub const IDLE_AFTER: Micros = 5 * REFRESH;
+pub const IDLE_PATIENCE: Micros = 250 * MILLISECOND;
+
+/// How long a question of a relay may take, and for how long it does not ask after one that failed,
+/// counted from its end (src/edge/relay.rs).
+pub const HUB_TIMEOUT: Micros = 600 * MILLISECOND;
+pub const HUB_PAUSE: Micros = SECOND;
+
+/// How long a push may take, and how long the admin waits for pushes (src/edge/hub.rs).
+pub const PUSH_TIMEOUT: Micros = 2 * SECOND;
+pub const PATIENCE: Micros = SECOND;
+/// How soon a push that failed is tried again; twice as late each time, up to the most.
+pub const PUSH_RETRY: Micros = SECOND;
+pub const MOST_PUSH_RETRY: Micros = 30 * SECOND;
 
 /// How long the hub takes to make a revocation durable.
 pub const LEAST_STORING: Micros = 2 * MILLISECOND;
@@ -59,9 +73,6 @@ pub const MOST_LOOKUP: Micros = 3 * MILLISECOND;
 pub const PULL_LOSS: f64 = 0.005;
 /// Of the lost pushes this part reached the relay, and only its answer was lost.
 pub const LOST_ANSWERS: f64 = 0.5;
-
-/// How old the copy of a relay may be that answers before it asks, where relays do that.
-pub const ANSWERS_AT_ONCE: Micros = 15 * SECOND;
 
 /// How often a relay restarts, and how long that takes.
 pub const RESTART_EVERY: Micros = 60 * SECOND;

@@ -1,9 +1,10 @@
 //! The hub: makes revocations durable, pushes them, and answers the questions of relays.
 
 use super::assumptions::{
-    HTTP_BYTES, LEAST_STORING, LOST_ANSWERS, MOST_BACK_OFF, MOST_STORING, TIMEOUT,
+    HTTP_BYTES, HUB_TIMEOUT, LEAST_STORING, LOST_ANSWERS, MOST_PUSH_RETRY, MOST_STORING, PATIENCE,
+    PUSH_RETRY, PUSH_TIMEOUT,
 };
-use super::clockwork::{Event, Micros, SECOND};
+use super::clockwork::{Event, Micros};
 use super::simulation::{Simulation, delta_bytes, mean_gap};
 
 pub struct Hub {
@@ -11,14 +12,16 @@ pub struct Hub {
     pub log: Vec<Revocation>,
     /// How many of them are durable.
     pub durable: u32,
+    /// The admin need not wait for what is up to this number.
+    told: u32,
     is_up: bool,
     lines: Vec<Line>,
 }
 
 pub struct Revocation {
     pub durable_at: Micros,
-    /// When all relays had it, if that was soon enough for the admin.
-    confirmed_at: Option<Micros>,
+    /// When all relays had confirmed it, or no push was under way any more.
+    told_at: Option<Micros>,
 }
 
 /// What the hub knows about a relay.
@@ -39,7 +42,13 @@ struct Line {
 
 impl Hub {
     pub fn new(relays: usize) -> Self {
-        Self { log: Vec::new(), durable: 0, is_up: true, lines: vec![Line::default(); relays] }
+        Self {
+            log: Vec::new(),
+            durable: 0,
+            told: 0,
+            is_up: true,
+            lines: vec![Line::default(); relays],
+        }
     }
 
     /// The number that all relays have confirmed.
@@ -51,8 +60,8 @@ impl Hub {
 impl Revocation {
     /// When the admin is told.
     pub fn acknowledged_at(&self) -> Micros {
-        let latest = self.durable_at + TIMEOUT;
-        self.confirmed_at.map_or(latest, |confirmed_at| confirmed_at.min(latest))
+        let latest = self.durable_at + PATIENCE;
+        self.told_at.map_or(latest, |told_at| told_at.min(latest))
     }
 }
 
@@ -76,7 +85,7 @@ impl Simulation<'_> {
         let stored_at = self.now + self.arrivals.between(LEAST_STORING, MOST_STORING);
         let last = self.hub.log.last().map_or(0, |last| last.durable_at);
         let durable_at = stored_at.max(last);
-        self.hub.log.push(Revocation { durable_at, confirmed_at: None });
+        self.hub.log.push(Revocation { durable_at, told_at: None });
         self.agenda.plan(durable_at, Event::Durable);
     }
 
@@ -104,13 +113,13 @@ impl Simulation<'_> {
         line.pushed = self.hub.durable;
         line.way = trip / 2;
         let (attempt, entries) = (line.attempt, line.pushed - line.confirmed);
-        let is_answered = !self.random.happens(self.scenario.push_loss) && trip < TIMEOUT;
+        let is_answered = !self.random.happens(self.scenario.push_loss) && trip < PUSH_TIMEOUT;
         if is_answered || self.random.happens(LOST_ANSWERS) {
             let at = self.now + trip / 2;
             self.agenda.plan(at, Event::Push { relay, attempt, is_answered });
         }
         if !is_answered {
-            self.agenda.plan(self.now + TIMEOUT, Event::PushFailed { relay, attempt });
+            self.agenda.plan(self.now + PUSH_TIMEOUT, Event::PushFailed { relay, attempt });
         }
         if self.is_counted() {
             self.tally.traffic.pushes += 1;
@@ -132,7 +141,7 @@ impl Simulation<'_> {
             self.count_at_relay(relay);
         }
         if is_answered && is_taken && self.is_counted() {
-            self.tally.traffic.relay_bytes[usize::from(relay)] += HTTP_BYTES;
+            self.tally.traffic.relay_bytes += HTTP_BYTES;
         }
         if is_answered {
             let event = if is_taken {
@@ -162,11 +171,11 @@ impl Simulation<'_> {
             return;
         }
         line.is_under_way = false;
-        let back_off = (SECOND << line.failures.min(5)).min(MOST_BACK_OFF);
+        let back_off = (PUSH_RETRY << line.failures.min(5)).min(MOST_PUSH_RETRY);
         line.failures += 1;
         self.agenda.plan(self.now + back_off, Event::Alarm { relay, attempt });
-        if self.is_counted() {
-            self.tally.traffic.pushes_failed += 1;
+        if !self.hub.lines.iter().any(|line| line.is_under_way) {
+            self.tell(self.hub.durable);
         }
     }
 
@@ -181,7 +190,7 @@ impl Simulation<'_> {
         let from = &self.relays[usize::from(relay)];
         let (number, way) = (from.asked_from, from.way);
         if !self.hub.is_up {
-            let at = from.asked_at + TIMEOUT;
+            let at = from.asked_at + HUB_TIMEOUT;
             return self.agenda.plan(at, Event::QuestionFailed { relay, attempt });
         }
         self.confirm(relay, number);
@@ -195,17 +204,19 @@ impl Simulation<'_> {
 
     fn confirm(&mut self, relay: u16, number: u32) {
         let line = &mut self.hub.lines[usize::from(relay)];
-        if line.confirmed >= number {
+        line.confirmed = line.confirmed.max(number);
+        self.tell(self.hub.confirmed());
+    }
+
+    /// The admin need not wait any longer for what is up to this number.
+    fn tell(&mut self, number: u32) {
+        let told = self.hub.told;
+        if number <= told {
             return;
         }
-        let was = line.confirmed;
-        line.confirmed = number;
-        let by_all = self.hub.confirmed();
-        if by_all <= was {
-            return;
-        }
-        for revocation in &mut self.hub.log[was as usize..by_all as usize] {
-            revocation.confirmed_at.get_or_insert(self.now);
+        self.hub.told = number;
+        for revocation in &mut self.hub.log[told as usize..number as usize] {
+            revocation.told_at = Some(self.now);
         }
     }
 

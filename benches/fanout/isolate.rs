@@ -3,9 +3,10 @@
 use edgeward::core::refresh::Step;
 use edgeward::core::revocation::delta::Head;
 
-use super::assumptions::{HTTP_BYTES, LEAST_LOOKUP, MOST_LOOKUP, PULL_LOSS, REFRESH, TIMEOUT};
+use super::assumptions::{
+    HTTP_BYTES, IDLE_PATIENCE, LEAST_LOOKUP, MOST_LOOKUP, PULL_LOSS, REFRESH, TIMEOUT,
+};
 use super::clockwork::{Event, MILLISECOND, Micros, SECOND};
-use super::scenario::Caching;
 use super::simulation::Simulation;
 use super::world::{Answer, Cached, millis};
 
@@ -20,7 +21,7 @@ impl Simulation<'_> {
     /// those before it need not be known to say when it comes.
     fn plan_request(&mut self, number: u32) {
         let isolate = &mut self.isolates[number as usize];
-        isolate.eligible_at = isolate.next_attempt().max(self.now);
+        isolate.eligible_at = isolate.next_attempt(self.now);
         let at = isolate.eligible_at + self.random.gap(isolate.gap);
         self.agenda.plan(at, Event::Request(number));
     }
@@ -30,30 +31,35 @@ impl Simulation<'_> {
         self.draw_requests(number, eligible_at);
         let isolate = &mut self.isolates[number as usize];
         isolate.drawn_until = self.now;
+        let was_idle = self.scenario.idle_wait && isolate.idle_at() <= self.now;
         let is_waiting = match isolate.clock.on_use(millis(self.now)) {
+            Step::FetchInBackground if was_idle => {
+                isolate.is_patient = true;
+                true
+            }
             Step::FetchInBackground => {
                 isolate.last_permit = self.now;
                 false
             }
-            Step::Fetch => true,
+            Step::Fetch => {
+                isolate.waiting += 1.0;
+                true
+            }
             step => panic!("a request was planned that does not fetch: {step:?}"),
         };
         isolate.clock.begin(millis(self.now));
         isolate.asked_at = self.now;
         isolate.attempt += 1;
         isolate.is_pulling = true;
-        if is_waiting {
-            isolate.waiting += 1.0;
-        }
         if self.is_counted() {
             self.tally.traffic.pulls += 1;
             self.tally.traffic.waited += f64::from(u8::from(is_waiting));
         }
-        if self.scenario.cache == Caching::No {
-            self.ask_relay(number);
-        } else {
+        if self.scenario.cache {
             let lookup = self.random.between(LEAST_LOOKUP, MOST_LOOKUP);
             self.agenda.plan(self.now + lookup, Event::Lookup(number));
+        } else {
+            self.ask_relay(number);
         }
     }
 
@@ -77,9 +83,10 @@ impl Simulation<'_> {
         let is_lost = self.is_cut || self.random.happens(PULL_LOSS);
         let isolate = &mut self.isolates[number as usize];
         isolate.way = trip / 2;
+        isolate.gives_up_at = self.now + TIMEOUT;
         if is_lost || trip >= TIMEOUT {
             let event = Event::PullFailed { isolate: number, attempt: isolate.attempt };
-            self.agenda.plan(isolate.asked_at + TIMEOUT, event);
+            self.agenda.plan(isolate.gives_up_at, event);
         } else {
             self.agenda.plan(self.now + isolate.way, Event::Pull(number));
         }
@@ -91,19 +98,12 @@ impl Simulation<'_> {
     pub fn hear_answer(&mut self, number: u32) {
         let isolate = &self.isolates[number as usize];
         let mut answer = isolate.answer;
-        let since_asked = (self.now - isolate.asked_at).div_ceil(MILLISECOND) as u32;
-        let cached_age_ms = match self.scenario.cache {
-            Caching::No => None,
-            Caching::AsItCame => answer.age_ms,
-            Caching::Aged => answer.age_ms.map(|age_ms| age_ms + since_asked),
-        };
+        let asked_relay_at = isolate.gives_up_at - TIMEOUT;
         let (centre, key) = (usize::from(isolate.centre), isolate.number);
         self.take(number, answer);
-        // An answer that vouches for nothing would keep others from asking.
-        if cached_age_ms.is_some() {
+        if self.scenario.cache {
             let (now, until) = (self.now, self.now + REFRESH);
-            answer.age_ms = cached_age_ms;
-            answer.is_cached = true;
+            answer.older_ms = (millis(now) - millis(asked_relay_at) + millis(REFRESH)) as u32;
             let cache = &mut self.centres[centre].cache;
             cache.insert(key, Cached { until, answer });
             if cache.len() > 1_000 {
@@ -114,9 +114,12 @@ impl Simulation<'_> {
 
     fn take(&mut self, number: u32, answer: Answer) {
         self.draw_requests(number, self.now);
-        let known = self.isolates[number as usize].number;
+        let isolate = &self.isolates[number as usize];
+        let known = isolate.number;
+        let is_in_time = self.now <= isolate.asked_at + IDLE_PATIENCE;
+        self.end_patience(number, is_in_time);
         if answer.number > known {
-            self.record(number, known, answer.number, self.now);
+            self.record(number, known, answer.number, is_in_time);
         }
         let is_counted = self.is_counted();
         let isolate = &mut self.isolates[number as usize];
@@ -130,19 +133,14 @@ impl Simulation<'_> {
             latest: answer.number.into(),
             age_ms: answer.age_ms,
         };
-        let lifetime = if answer.is_cached { millis(REFRESH) } else { 0 };
-        match head.as_of(millis(isolate.asked_at)).map(|as_of| as_of - lifetime) {
-            Some(as_of) => {
-                let overrated_by =
-                    (as_of as Micros * MILLISECOND).saturating_sub(answer.certain_at);
-                if overrated_by > 0 {
-                    self.tally.overrated += 1;
-                    self.tally.overrated_by = self.tally.overrated_by.max(overrated_by);
-                }
-                let last = isolate.clock.fetched_at().unwrap_or(as_of);
-                isolate.clock.fetched(as_of.max(last));
-            }
-            None => isolate.clock.failed_to_fetch(millis(self.now)),
+        if let Some(as_of) = head.as_of(millis(isolate.asked_at) - i64::from(answer.older_ms)) {
+            self.tally.overrated += u64::from(as_of as Micros * MILLISECOND > answer.certain_at);
+            let last = isolate.clock.fetched_at().unwrap_or(as_of);
+            isolate.clock.fetched(as_of.max(last));
+        }
+        // What is older shows that the hub did not answer the relay.
+        if answer.age_ms.is_none_or(|age_ms| i64::from(age_ms) > millis(REFRESH)) {
+            isolate.clock.failed_to_fetch(millis(self.now));
         }
         if is_counted && isolate.expires_at() <= self.now {
             self.tally.traffic.refused += waiting;
@@ -156,16 +154,30 @@ impl Simulation<'_> {
             return;
         }
         self.draw_requests(number, self.now);
+        self.end_patience(number, false);
         let is_counted = self.is_counted();
         let isolate = &mut self.isolates[number as usize];
         isolate.is_pulling = false;
         isolate.clock.failed_to_fetch(millis(self.now));
         let refused = std::mem::take(&mut isolate.waiting);
         if is_counted {
-            self.tally.traffic.pulls_failed += 1;
             self.tally.traffic.refused += refused;
         }
         self.plan_request(number);
+    }
+
+    /// The first request to an isolate that was idle has what it waits for, or does not wait any longer.
+    fn end_patience(&mut self, number: u32, is_refreshed: bool) {
+        let isolate = &mut self.isolates[number as usize];
+        if !std::mem::take(&mut isolate.is_patient) || is_refreshed {
+            return;
+        }
+        let until = self.now.min(isolate.asked_at + IDLE_PATIENCE);
+        if until < isolate.expires_at() {
+            isolate.last_permit = isolate.last_permit.max(until);
+        } else {
+            isolate.waiting += 1.0;
+        }
     }
 
     /// What requests came up to this time, none of which began a pull: the last one that was permitted is
@@ -198,13 +210,23 @@ impl Simulation<'_> {
         isolate.drawn_until = isolate.drawn_until.max(until);
     }
 
-    /// Revocations take effect in an isolate: those after one number, up to another.
-    fn record(&mut self, number: u32, after: u32, to: u32, at: Micros) {
+    /// Revocations take effect in an isolate: those after one number, up to another. `is_in_time` says
+    /// whether the first request, had the isolate been idle, need not have waited for that in vain.
+    fn record(&mut self, number: u32, after: u32, to: u32, is_in_time: bool) {
         let isolate = &self.isolates[number as usize];
-        let until = at.min(isolate.expires_at());
         let oldest = &self.hub.log[after as usize];
         let last_permit = isolate.last_permit.saturating_sub(oldest.durable_at);
         self.tally.last_permit = self.tally.last_permit.max(last_permit);
+
+        let until = self.now.min(isolate.expires_at());
+        // From then on a request would have waited, and not in vain: not if the network was cut off.
+        let waits_from = if self.scenario.idle_wait && is_in_time {
+            isolate.idle_at().max(self.mended_at).min(until)
+        } else {
+            until
+        };
+        // While the first one waits, others pass.
+        let passes_from = if isolate.is_pulling { isolate.asked_at.max(waits_from) } else { until };
 
         let region = self.centres[usize::from(isolate.centre)].region;
         let trip = (self.isolate_to_relay.median + self.relay_to_hub[region].median) as Micros;
@@ -213,22 +235,16 @@ impl Simulation<'_> {
         let stride = self.scenario.stride();
         let first = (after / stride + 1) * stride;
         for looked_at in (first..=to).step_by(stride as usize) {
-            let revocation = &self.hub.log[looked_at as usize - 1];
-            if !self.scenario.is_counted(revocation.durable_at) {
+            let durable_at = self.hub.log[looked_at as usize - 1].durable_at;
+            if !self.scenario.is_counted(durable_at) {
                 continue;
             }
-            let latency = until.saturating_sub(revocation.durable_at).max(1);
-            self.tally.latency.saturating_record(latency);
-            self.tally.latency_by_request.saturating_record_n(latency, weight);
-            let permitted_at = isolate.last_permit;
-            for times in [1, 2] {
-                if permitted_at > revocation.durable_at + times * REFRESH + trip {
-                    self.tally.late[times as usize - 1] += 1;
-                    self.tally.late_by_request[times as usize - 1] += weight;
-                }
-            }
-            if permitted_at > revocation.acknowledged_at() {
-                self.tally.permitted_after_acknowledgement += 1;
+            let latency = waits_from.saturating_sub(durable_at)
+                + until.saturating_sub(passes_from.max(durable_at));
+            self.tally.latency.saturating_record(latency.max(1));
+            self.tally.latency_by_request.saturating_record_n(latency.max(1), weight);
+            if isolate.last_permit > durable_at + 2 * REFRESH + trip {
+                self.tally.late_by_request += weight;
             }
         }
     }
@@ -237,14 +253,16 @@ impl Simulation<'_> {
     /// undecided.
     pub fn finish_isolate(&mut self, number: u32) {
         let isolate = &self.isolates[number as usize];
-        let until = if isolate.is_pulling { self.now } else { isolate.eligible_at.min(self.now) };
+        let is_pulling = isolate.is_pulling;
+        let until = if is_pulling { self.now } else { isolate.eligible_at.min(self.now) };
         let (known, durable) = (isolate.number, self.hub.durable);
         if isolate.expires_at() > self.now {
             self.tally.undecided += u64::from(durable - known);
         }
         self.draw_requests(number, until);
+        self.end_patience(number, false);
         if durable > known {
-            self.record(number, known, durable, self.now);
+            self.record(number, known, durable, !is_pulling);
         }
     }
 }

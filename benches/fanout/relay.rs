@@ -1,14 +1,12 @@
 //! A relay: a copy of the log for a region, with the time at which it was certain to be all of it.
 
 use super::assumptions::{
-    ANSWERS_AT_ONCE, COOLDOWN, HTTP_BYTES, LEAST_DOWN, MOST_DOWN, PULL_LOSS, REFRESH,
-    RESTART_EVERY, TIMEOUT,
+    HTTP_BYTES, HUB_PAUSE, HUB_TIMEOUT, LEAST_DOWN, MOST_DOWN, PULL_LOSS, REFRESH, RESTART_EVERY,
 };
-use super::clockwork::{Event, MILLISECOND, Micros, SECOND};
+use super::clockwork::{Event, Micros, SECOND};
 use super::random::Random;
-use super::scenario::Asking;
 use super::simulation::{Simulation, delta_bytes};
-use super::world::Answer;
+use super::world::{Answer, millis};
 
 pub struct Relay {
     pub region: usize,
@@ -26,6 +24,8 @@ pub struct Relay {
     /// Which question it is.
     attempt: u32,
     is_asking: bool,
+    /// When its last question failed, until one is answered.
+    failed_at: Option<Micros>,
     /// Pulls that wait for the answer: isolates, with their attempts.
     waiting: Vec<(u32, u32)>,
     /// When it restarts, which is the same in every run.
@@ -44,22 +44,25 @@ impl Relay {
             way: 0,
             attempt: 0,
             is_asking: false,
+            failed_at: None,
             waiting: Vec::new(),
             random: Random::new(seed),
         }
     }
 
-    /// Whether it was certain to have everything at some time that is not longer ago than this.
-    fn was_certain(&self, now: Micros, ago: Micros) -> bool {
-        self.certain_at.is_some_and(|certain_at| now < certain_at + ago)
+    /// Whether it answers with what it has: it asked a moment ago, or would ask in vain.
+    fn answers_at_once(&self, now: Micros) -> bool {
+        let is_certain = self.certain_at.is_some_and(|at| now < at + REFRESH);
+        let pauses = self.failed_at.is_some_and(|at| now < at + HUB_PAUSE);
+        is_certain || !self.is_asking && pauses
     }
 
     fn answer(&self, now: Micros) -> Answer {
         Answer {
             number: self.number,
-            age_ms: self.certain_at.map(|at| (now - at).div_ceil(MILLISECOND) as u32),
+            age_ms: self.certain_at.map(|at| (millis(now) - millis(at)) as u32),
             certain_at: self.certain_at.unwrap_or_default(),
-            is_cached: false,
+            older_ms: 0,
         }
     }
 }
@@ -68,7 +71,7 @@ impl Simulation<'_> {
     /// A pull reaches its relay.
     pub fn take_pull(&mut self, isolate: u32) {
         let from = &self.isolates[isolate as usize];
-        let (attempt, way, gives_up_at) = (from.attempt, from.way, from.asked_at + TIMEOUT);
+        let (attempt, way, gives_up_at) = (from.attempt, from.way, from.gives_up_at);
         let number = self.centres[usize::from(from.centre)].relay;
         if !self.relays[usize::from(number)].is_up {
             let at = (self.now + way).min(gives_up_at);
@@ -76,24 +79,13 @@ impl Simulation<'_> {
         }
         self.count_at_relay(number);
         let relay = &mut self.relays[usize::from(number)];
-        if relay.was_certain(self.now, REFRESH) {
+        if relay.answers_at_once(self.now) {
             return self.answer_pull(number, isolate, attempt);
         }
-        let may_ask = !relay.is_asking && relay.asked_at + COOLDOWN <= self.now;
-        let needs_not_wait = match self.scenario.asking {
-            Asking::BeforeAnswer => !relay.is_asking && !may_ask,
-            Asking::AfterAnswer => relay.was_certain(self.now, ANSWERS_AT_ONCE),
-        };
-        if needs_not_wait {
-            self.answer_pull(number, isolate, attempt);
-            if may_ask {
-                self.ask(number);
-            }
-            return;
-        }
         relay.waiting.push((isolate, attempt));
+        let is_asking = relay.is_asking;
         self.agenda.plan(gives_up_at.max(self.now), Event::PullFailed { isolate, attempt });
-        if may_ask {
+        if !is_asking {
             self.ask(number);
         }
     }
@@ -104,7 +96,7 @@ impl Simulation<'_> {
         // One that has given up hears nothing.
         if to.attempt == attempt && to.is_pulling {
             let at = self.now + to.way;
-            let gives_up_at = to.asked_at + TIMEOUT;
+            let gives_up_at = to.gives_up_at;
             if at < gives_up_at && !self.is_cut {
                 to.answer = relay.answer(self.now);
                 self.agenda.plan(at, Event::Answer(isolate));
@@ -115,7 +107,7 @@ impl Simulation<'_> {
         }
         if self.scenario.is_counted(self.now) {
             let entries = relay.number.saturating_sub(to.number);
-            self.tally.traffic.relay_bytes[usize::from(number)] += delta_bytes(entries);
+            self.tally.traffic.relay_bytes += delta_bytes(entries);
         }
     }
 
@@ -128,14 +120,14 @@ impl Simulation<'_> {
         relay.asked_from = relay.number;
         relay.way = trip / 2;
         let attempt = relay.attempt;
-        if self.random.happens(PULL_LOSS) || trip >= TIMEOUT {
+        if self.random.happens(PULL_LOSS) || trip >= HUB_TIMEOUT {
             let event = Event::QuestionFailed { relay: number, attempt };
-            self.agenda.plan(self.now + TIMEOUT, event);
+            self.agenda.plan(self.now + HUB_TIMEOUT, event);
         } else {
             self.agenda.plan(self.now + trip / 2, Event::Question { relay: number, attempt });
         }
         if self.is_counted() {
-            self.tally.traffic.relay_bytes[usize::from(number)] += HTTP_BYTES;
+            self.tally.traffic.relay_bytes += HTTP_BYTES;
         }
     }
 
@@ -150,6 +142,7 @@ impl Simulation<'_> {
             relay.number = relay.number.max(up_to);
             relay.certain_at = Some(relay.asked_at);
         }
+        relay.failed_at = up_to.is_none().then_some(self.now);
         for (isolate, attempt) in std::mem::take(&mut relay.waiting) {
             self.answer_pull(number, isolate, attempt);
         }
@@ -175,7 +168,7 @@ impl Simulation<'_> {
         relay.is_up = false;
         relay.is_asking = false;
         relay.certain_at = None;
-        relay.asked_at = 0;
+        relay.failed_at = None;
         for (isolate, attempt) in std::mem::take(&mut relay.waiting) {
             let at = self.now + self.isolates[isolate as usize].way;
             self.agenda.plan(at, Event::PullFailed { isolate, attempt });

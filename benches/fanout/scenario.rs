@@ -21,30 +21,13 @@ pub struct Scenario {
     /// How often a push is lost.
     pub push_loss: f64,
     pub restart: bool,
-    pub cache: Caching,
-    pub asking: Asking,
+    /// Whether isolates of a data centre share answers.
+    pub cache: bool,
+    /// Whether the first request to an isolate that was idle waits for a pull.
+    pub idle_wait: bool,
     pub fault: Option<Fault>,
     /// For how long revocations are made and counted.
     pub measured: Micros,
-}
-
-/// What data centres do with answers.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Caching {
-    No,
-    /// The answer is kept as it came.
-    AsItCame,
-    /// What passed since it was asked for is added to its age.
-    Aged,
-}
-
-/// When a relay asks whether there is more, if it has not for `REFRESH`.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Asking {
-    /// The pull that comes then waits for the hub's answer.
-    BeforeAnswer,
-    /// It is answered with what there is, and its age.
-    AfterAnswer,
 }
 
 /// What fails.
@@ -93,8 +76,8 @@ const USUAL: Scenario = Scenario {
     relays_per_region: 1,
     push_loss: 0.01,
     restart: true,
-    cache: Caching::Aged,
-    asking: Asking::BeforeAnswer,
+    cache: true,
+    idle_wait: true,
     fault: None,
     measured: 60 * SECOND,
 };
@@ -109,21 +92,17 @@ pub fn all() -> Vec<Scenario> {
     }
     let hub_down = Some(Fault::HubDown(Span { after: 10 * SECOND, length: 20 * SECOND }));
     let cut = Some(Fault::Cut(Span { after: 10 * SECOND, length: 60 * SECOND }));
-    let behind = Asking::AfterAnswer;
     all.extend([
         Scenario { name: "no loss, no restarts", push_loss: 0.0, restart: false, ..USUAL },
-        Scenario { name: "0 % of pushes lost", push_loss: 0.0, ..USUAL },
         Scenario { name: "10 % of pushes lost", push_loss: 0.1, ..USUAL },
         Scenario { name: "50 % of pushes lost", push_loss: 0.5, ..USUAL },
         Scenario { name: "all pushes lost", push_loss: 1.0, ..USUAL },
-        Scenario { name: "no cache", cache: Caching::No, ..USUAL },
+        Scenario { name: "no cache", cache: false, ..USUAL },
         Scenario { name: "4 relays a region", relays_per_region: 4, ..USUAL },
         Scenario { name: "4 relays a region", relays_per_region: 4, revocations: 1_000, ..USUAL },
         Scenario { name: "hub down for 20 s", fault: hub_down, ..USUAL },
         Scenario { name: "cut off for 60 s", fault: cut, measured: 80 * SECOND, ..USUAL },
-        Scenario { name: "relays ask after they answer", asking: behind, ..USUAL },
-        Scenario { name: "the same, hub down for 20 s", asking: behind, fault: hub_down, ..USUAL },
-        Scenario { name: "cached as it came", cache: Caching::AsItCame, ..USUAL },
+        Scenario { name: "idle isolates do not wait", idle_wait: false, ..USUAL },
     ]);
     all
 }

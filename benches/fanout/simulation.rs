@@ -28,6 +28,8 @@ pub struct Simulation<'s> {
     pub isolates: Vec<Isolate>,
     /// Nothing passes between isolates and relays.
     pub is_cut: bool,
+    /// When that was last over.
+    pub mended_at: Micros,
     pub isolate_to_relay: Trip,
     pub relay_to_hub: [Trip; REGIONS.len()],
     pub tally: Tally,
@@ -49,6 +51,7 @@ impl<'s> Simulation<'s> {
             centres: world::centres(scenario.relays_per_region),
             isolates: world::isolates(scenario.isolates, BEGIN),
             is_cut: false,
+            mended_at: 0,
             isolate_to_relay: assumptions::isolate_to_relay(),
             relay_to_hub: std::array::from_fn(assumptions::relay_to_hub),
             tally: Tally::new(relays),
@@ -78,7 +81,10 @@ impl<'s> Simulation<'s> {
                 Event::HubDown => self.stop_hub(),
                 Event::HubUp => self.start_hub(),
                 Event::Cut => self.is_cut = true,
-                Event::Mended => self.is_cut = false,
+                Event::Mended => {
+                    self.is_cut = false;
+                    self.mended_at = self.now;
+                }
                 Event::Request(isolate) => self.pull(isolate),
                 Event::Lookup(isolate) => self.look_up(isolate),
                 Event::Pull(isolate) => self.take_pull(isolate),

@@ -8,26 +8,22 @@ use super::clockwork::{Micros, SECOND};
 const LONGEST: Micros = 100 * SECOND;
 
 pub struct Tally {
-    /// From durable until a request would be refused, over pairs of revocation and isolate.
+    /// For how long requests are permitted after durable, over pairs of revocation and isolate.
     pub latency: Histogram<u64>,
     /// The same, each pair as often as requests come to the isolate.
     pub latency_by_request: Histogram<u64>,
     /// From durable until the admin is told.
     pub acknowledgement: Histogram<u64>,
-    /// Pairs in which a request was permitted later than `REFRESH` and a round trip after durable, and
-    /// later than twice `REFRESH` and a round trip.
-    pub late: [u64; 2],
-    pub late_by_request: [u64; 2],
-    /// Pairs in which one was permitted after the acknowledgement.
-    pub permitted_after_acknowledgement: u64,
+    /// Pairs in which a request was permitted later than twice `REFRESH` and a round trip after durable,
+    /// each as often as requests come to the isolate.
+    pub late_by_request: u64,
     /// The last permitted request, counted from durable; of all pairs, not only those that are in the
     /// histograms.
     pub last_permit: Micros,
     /// Pairs that were not decided when the run ended.
     pub undecided: u64,
-    /// Answers that an isolate took for younger than they were, and by how much at most.
+    /// Answers that an isolate took for younger than they were.
     pub overrated: u64,
-    pub overrated_by: Micros,
     pub traffic: Traffic,
 }
 
@@ -37,18 +33,16 @@ pub struct Traffic {
     /// That reached the hub: revocations and questions.
     pub hub_requests: u64,
     pub pushes: u64,
-    pub pushes_failed: u64,
     /// That reached each relay: pulls and pushes.
     pub relay_requests: Vec<Rate>,
     pub pulls: u64,
-    pub pulls_failed: u64,
     pub lookups: u64,
     pub hits: u64,
     pub hub_bytes: u64,
-    pub relay_bytes: Vec<u64>,
+    pub relay_bytes: u64,
     pub isolate_bytes: u64,
-    /// Requests that had to wait for a pull, and those that would have been refused because it failed or
-    /// was not allowed yet.
+    /// Requests that waited for a pull, and those that would have been refused because it failed or was
+    /// not allowed yet.
     pub waited: f64,
     pub refused: f64,
     pub requests: f64,
@@ -82,16 +76,12 @@ impl Tally {
             latency: histogram(),
             latency_by_request: histogram(),
             acknowledgement: histogram(),
-            late: [0; 2],
-            late_by_request: [0; 2],
-            permitted_after_acknowledgement: 0,
+            late_by_request: 0,
             last_permit: 0,
             undecided: 0,
             overrated: 0,
-            overrated_by: 0,
             traffic: Traffic {
                 relay_requests: vec![Rate::default(); relays],
-                relay_bytes: vec![0; relays],
                 ..Traffic::default()
             },
         }
@@ -99,16 +89,17 @@ impl Tally {
 
     /// All that a run has led to, in one number: two runs with the same one were the same.
     pub fn digest(&self) -> u64 {
-        let Traffic { hub_bytes, isolate_bytes, pulls, hits, waited, .. } = self.traffic;
+        let Traffic { hub_bytes, relay_bytes, isolate_bytes, pulls, hits, waited, .. } =
+            self.traffic;
         let parts = [
             hub_bytes,
-            self.traffic.relay_bytes.iter().sum(),
+            relay_bytes,
             isolate_bytes,
             pulls,
             hits,
             waited.to_bits(),
             self.last_permit,
-            self.late[0],
+            self.late_by_request,
             self.latency.mean().to_bits(),
             self.latency_by_request.mean().to_bits(),
         ];

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use edgeward::core::claims::Millis;
-use edgeward::core::refresh::{RefreshClock, Schedule};
+use edgeward::core::refresh::{RefreshClock, Schedule, Step};
 
 use super::assumptions::{
-    CENTRES, COOLDOWN, FLATTENED_BY, LEAST_RATE, MAX_STALENESS, MOST_RATE, REFRESH, REGIONS,
-    TIMEOUT,
+    CENTRES, FLATTENED_BY, IDLE_AFTER, LEAST_RATE, MAX_STALENESS, MOST_RATE, REFRESH, REGIONS,
+    RETRY, TIMEOUT,
 };
 use super::clockwork::{MILLISECOND, Micros, SECOND};
 use super::random::Random;
@@ -36,11 +36,12 @@ pub struct Cached {
 pub struct Answer {
     /// It has everything up to this number.
     pub number: u32,
-    /// The age that it gives; none if it never was certain.
+    /// The age that the relay gives; none if it was not certain since it started.
     pub age_ms: Option<u32>,
+    /// By how much it can be older, as it was in a cache.
+    pub older_ms: u32,
     /// Since when that is really so: nobody there knows.
     pub certain_at: Micros,
-    pub is_cached: bool,
 }
 
 /// An isolate. Requests come to it independently, at a mean rate. Only those that make it pull are events;
@@ -57,17 +58,21 @@ pub struct Isolate {
     /// Which one that was.
     pub attempt: u32,
     pub is_pulling: bool,
+    /// When it does not wait for the relay any more.
+    pub gives_up_at: Micros,
     /// One way of that pull to the relay.
     pub way: Micros,
     /// On its way to it.
     pub answer: Answer,
     /// From when on a request makes it pull.
     pub eligible_at: Micros,
+    /// The request that began the pull waits for it a moment, as the isolate was idle.
+    pub is_patient: bool,
     /// The last request that it permitted by what it had.
     pub last_permit: Micros,
     /// Up to when that is known.
     pub drawn_until: Micros,
-    /// How many requests wait for the pull.
+    /// How many requests wait for the pull however long it takes, as the list does not count.
     pub waiting: f64,
 }
 
@@ -77,10 +82,18 @@ impl Isolate {
         micros(self.clock.fetched_at()) + MAX_STALENESS
     }
 
-    /// The earliest time at which the clock lets a request fetch.
-    pub fn next_attempt(&self) -> Micros {
-        let attempted_at = self.asked_at / MILLISECOND * MILLISECOND;
-        (micros(self.clock.fetched_at()) + REFRESH).max(attempted_at + COOLDOWN)
+    /// The earliest time from now on at which the clock lets a request fetch.
+    pub fn next_attempt(&self, now: Micros) -> Micros {
+        let may_at = match self.clock.on_miss(millis(now)) {
+            Step::CoolingDown(until) => micros(Some(until)),
+            _ => now,
+        };
+        may_at.max(micros(self.clock.fetched_at()) + REFRESH)
+    }
+
+    /// From when on a request waits for a pull, or would, as the isolate was idle.
+    pub fn idle_at(&self) -> Micros {
+        self.eligible_at.max(micros(self.clock.fetched_at()) + IDLE_AFTER)
     }
 }
 
@@ -129,9 +142,9 @@ pub fn isolates(count: usize, begin: Micros) -> Vec<Isolate> {
             refresh_ms: millis(REFRESH),
             max_stale_ms: millis(MAX_STALENESS),
             attempt_ms: millis(TIMEOUT),
-            cooldown_ms: millis(COOLDOWN),
-            cooldown_without_ms: millis(COOLDOWN),
-            pause_ms: millis(COOLDOWN),
+            cooldown_ms: millis(REFRESH),
+            cooldown_without_ms: millis(RETRY),
+            pause_ms: millis(RETRY),
         });
         clock.begin(millis(asked_at));
         clock.fetched(millis(asked_at));
@@ -143,9 +156,11 @@ pub fn isolates(count: usize, begin: Micros) -> Vec<Isolate> {
             asked_at,
             attempt: 0,
             is_pulling: false,
+            gives_up_at: 0,
             way: 0,
             answer: Answer::default(),
             eligible_at: asked_at + REFRESH,
+            is_patient: false,
             last_permit: asked_at,
             drawn_until: asked_at,
             waiting: 0.0,
