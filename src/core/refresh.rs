@@ -178,7 +178,9 @@ impl RefreshClock {
             Some(_) => self.schedule.cooldown_ms,
             None => self.schedule.cooldown_without_ms,
         };
-        self.attempted_at.filter(|_| self.failed).map(|at| at.saturating_add(cooldown_ms))
+        let pause_ends = self.failed_at.map(|at| at.saturating_add(self.schedule.pause_ms));
+        let attempt = self.attempted_at.filter(|_| self.failed)?.saturating_add(cooldown_ms);
+        Some(attempt.max(pause_ends.unwrap_or(attempt)))
     }
 
     /// Whether the last attempt brought nothing, so that nobody knows what has changed. One that was
