@@ -11,6 +11,7 @@ use edgeward::core::{
     secret,
 };
 mod crashes;
+mod losses;
 
 use super::harness::{
     gate::ADMIN_TOKEN,

@@ -68,6 +68,11 @@ impl Relays {
         self.script.lock().unwrap().clear();
     }
 
+    /// Takes the disk of all objects of this class away. Only while no workerd has it.
+    pub fn lose_disk_of(&self, class: &str) {
+        std::fs::remove_dir_all(self.disk.path().join(class)).unwrap();
+    }
+
     /// How many calls there were whose path begins like this, whatever became of them.
     pub fn calls(&self, path: &str) -> usize {
         self.faults.count_of(|_, asked| asked.starts_with(path))
