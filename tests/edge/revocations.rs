@@ -10,6 +10,7 @@ use edgeward::core::{
     sealed::{Purpose, SealingKey},
     secret,
 };
+mod admins;
 mod crashes;
 mod losses;
 
