@@ -13,6 +13,7 @@ use edgeward::core::{
 mod admins;
 mod crashes;
 mod losses;
+mod races;
 
 use super::harness::{
     gate::ADMIN_TOKEN,
