@@ -12,6 +12,7 @@ use edgeward::core::{
 };
 mod admins;
 mod crashes;
+mod endpoint;
 mod losses;
 mod races;
 
