@@ -13,6 +13,7 @@ use edgeward::core::{
 mod admins;
 mod crashes;
 mod endpoint;
+mod kinds;
 mod losses;
 mod races;
 

@@ -361,11 +361,12 @@ async fn keys_are_found_inside_the_issuer() {
 // Signatures
 
 /// The order of P-256 (SEC 2 section 2.4.2).
-const P256_ORDER: &str = "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
+pub(super) const P256_ORDER: &str =
+    "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
 /// The order of Ed25519's subgroup, little-endian (RFC 8032 section 5.1).
 const ED25519_ORDER: &str = "edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010";
 
-fn hex(text: &str) -> Vec<u8> {
+pub(super) fn hex(text: &str) -> Vec<u8> {
     (0..text.len())
         .step_by(2)
         .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
@@ -390,7 +391,7 @@ fn add(left: &[u8], right: &[u8]) -> Vec<u8> {
 }
 
 /// `left - right` for big-endian numbers of one length with `left >= right`.
-fn subtract(left: &[u8], right: &[u8]) -> Vec<u8> {
+pub(super) fn subtract(left: &[u8], right: &[u8]) -> Vec<u8> {
     let mut borrow = false;
     let mut difference: Vec<u8> = left
         .iter()
