@@ -11,6 +11,7 @@ use edgeward::core::{
     secret,
 };
 mod admins;
+mod clients;
 mod crashes;
 mod endpoint;
 mod kinds;
