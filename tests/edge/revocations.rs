@@ -14,6 +14,7 @@ mod admins;
 mod clients;
 mod crashes;
 mod endpoint;
+mod faults;
 mod kinds;
 mod losses;
 mod races;
