@@ -17,6 +17,7 @@ mod endpoint;
 mod faults;
 mod kinds;
 mod losses;
+mod many;
 mod races;
 
 use super::harness::{
