@@ -64,7 +64,7 @@ async fn undo(gate: &Gate, id: &Value) -> Reply {
 async fn listed(gate: &Gate) -> Vec<Value> {
     let (mut all, mut after) = (Vec::new(), json!(0));
     while !after.is_null() {
-        let target = format!("/revocations?limit=1000&after={after}");
+        let target = format!("/revocations?limit=250&after={after}");
         let reply = admin(gate, "GET", &target, None).await;
         assert_eq!(reply.status, 200, "{}", reply.text());
         let page = reply.json();

@@ -1,6 +1,10 @@
 //! workerd ends in the middle of things, and starts again on what is on disk.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    time::Duration,
+};
 
 use super::*;
 
@@ -132,46 +136,105 @@ async fn a_relay_keeps_its_copy_and_vouches_for_nothing_without_the_hub() {
     assert!(refused(&gate, &token("a")).await);
 }
 
-/// What is known of the orders so far.
+/// What has to be so after everything that an admin was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Expected {
+    /// Revoked: 201, under this number.
+    Out(u64),
+    /// Passing again: undone, 200.
+    Undone,
+    /// One or the other: the last request about it was not answered.
+    Either,
+}
+
+/// What is known of the orders so far, by their `jti`.
 #[derive(Default)]
 struct Orders {
-    /// All that were ever sent.
-    sent: Vec<String>,
-    /// The numbers of those that were answered with 201.
-    acknowledged: BTreeMap<String, u64>,
+    expected: BTreeMap<String, Expected>,
+    /// The numbers in all answers.
+    numbers: BTreeSet<u64>,
 }
 
 impl Orders {
-    /// Fails unless the list has all that were acknowledged, under their numbers, and nothing that was
-    /// never sent; and unless isolates say the same about the last ones.
-    async fn must_agree(&self, gates: &[Gate], last: &[String]) {
+    /// Fails unless the list is as expected and has nothing that was never sent, and unless isolates say
+    /// the same about the last ones.
+    async fn must_agree(&self, gates: &[Gate], last: &BTreeSet<String>) {
         let rows = listed(&gates[0]).await;
         let row = |row: &Value| {
             (row["jti"].as_str().unwrap().to_owned(), row["sequence"].as_u64().unwrap())
         };
         let in_list: BTreeMap<String, u64> = rows.iter().map(row).collect();
         assert_eq!(in_list.len(), rows.len(), "each is there once");
-        for (jti, number) in &self.acknowledged {
-            assert_eq!(in_list.get(jti), Some(number), "{jti}");
-        }
         for jti in in_list.keys() {
-            assert!(self.sent.contains(jti), "nobody asked for {jti}");
+            assert!(self.expected.contains_key(jti), "nobody asked for {jti}");
+        }
+        for (jti, expected) in &self.expected {
+            let found = in_list.get(jti);
+            match expected {
+                Expected::Out(number) => assert_eq!(found, Some(number), "{jti}"),
+                Expected::Undone => assert_eq!(found, None, "{jti}"),
+                Expected::Either => {}
+            }
         }
         for (at, jti) in last.iter().enumerate() {
             let is_out = refused(&gates[at % gates.len()], &token(jti)).await;
             assert_eq!(is_out, in_list.contains_key(jti), "{jti}");
         }
     }
+
+    /// Takes an answer, or that there was none.
+    fn note(&mut self, jti: &str, reply: Option<&Reply>, previous: &mut u64) {
+        let expected = match reply {
+            None => Expected::Either,
+            Some(reply) => {
+                let said = reply.json();
+                let number = said["sequence"].as_u64().unwrap_or_else(|| panic!("{said}"));
+                assert!(number > *previous, "{jti}: {number} comes after {previous}");
+                assert!(self.numbers.insert(number), "{number} was used before");
+                *previous = number;
+                match reply.status {
+                    201 => Expected::Out(number),
+                    200 => Expected::Undone,
+                    other => panic!("{other}: {said}"),
+                }
+            }
+        };
+        self.expected.insert(jti.to_owned(), expected);
+    }
+}
+
+/// Revokes, and undoes every third, until nobody answers any more.
+async fn work(addr: SocketAddr, name: String) -> Vec<(String, Option<Reply>)> {
+    let mut outcomes = Vec::new();
+    for turn in 0.. {
+        let jti = format!("{name}-{turn}");
+        let order = admin_request("POST", "/revocations", Some(json!({ "jti": jti })));
+        let Ok(made) = client::try_raw(addr, &order.bytes()).await else {
+            outcomes.push((jti, None));
+            break;
+        };
+        let target = format!("/revocations/{}", made.json()["id"].as_str().unwrap());
+        outcomes.push((jti.clone(), Some(made)));
+        if turn % 3 == 2 {
+            let undo = admin_request("DELETE", &target, None);
+            let undone = client::try_raw(addr, &undo.bytes()).await.ok();
+            let is_over = undone.is_none();
+            outcomes.push((jti, undone));
+            if is_over {
+                break;
+            }
+        }
+    }
+    outcomes
 }
 
 #[tokio::test]
 async fn whenever_workerd_is_killed_what_was_acknowledged_holds_and_nothing_else_appears() {
     let (origin, relays) = (Origin::start().await, Relays::start().await);
     let mut orders = Orders::default();
-    let mut last = Vec::new();
-    let mut highest = 0;
+    let mut last = BTreeSet::new();
     // xorshift (Marsaglia 2003).
-    let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
     for round in 0..=ROUNDS {
         let gates = Gate::start_all(setup(&origin, &relays).isolates(2)).await;
         orders.must_agree(&gates, &last).await;
@@ -179,48 +242,31 @@ async fn whenever_workerd_is_killed_what_was_acknowledged_holds_and_nothing_else
             gates[0].must_be_calm();
             break;
         }
-        let clients = (0..CLIENTS).map(|client| {
-            let addr = gates[client % gates.len()].addr;
-            tokio::spawn(async move {
-                let mut outcomes = Vec::new();
-                for turn in 0.. {
-                    let jti = format!("{round}-{client}-{turn}");
-                    let order = admin_request("POST", "/revocations", Some(json!({ "jti": jti })));
-                    let reply = client::try_raw(addr, &order.bytes()).await.ok();
-                    let is_over = reply.is_none();
-                    outcomes.push((jti, reply));
-                    if is_over {
-                        break;
-                    }
-                }
-                outcomes
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|client| {
+                let addr = gates[client % gates.len()].addr;
+                tokio::spawn(work(addr, format!("{round}-{client}")))
             })
-        });
-        let clients: Vec<_> = clients.collect();
-        for shift in [13_i32, -7, 17] {
-            seed ^= if shift > 0 { seed << shift } else { seed >> -shift };
-        }
-        tokio::time::sleep(Duration::from_millis(20 + seed % 280)).await;
+            .collect();
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        tokio::time::sleep(Duration::from_millis(random % 300)).await;
         gates[0].kill();
         last.clear();
-        let before = highest;
+        let before = orders.numbers.last().copied().unwrap_or_default();
         for client in clients {
             let mut previous = before;
             for (jti, reply) in client.await.unwrap() {
-                if let Some(reply) = reply {
-                    assert_eq!(reply.status, 201, "{}", reply.text());
-                    let number = reply.json()["sequence"].as_u64().unwrap();
-                    assert!(number > previous, "{jti}: {number} comes after {previous}");
-                    previous = number;
-                    orders.acknowledged.insert(jti.clone(), number);
-                }
-                orders.sent.push(jti.clone());
-                last.push(jti);
+                orders.note(&jti, reply.as_ref(), &mut previous);
+                last.insert(jti);
             }
-            highest = highest.max(previous);
         }
-        let numbers: std::collections::BTreeSet<_> = orders.acknowledged.values().collect();
-        assert_eq!(numbers.len(), orders.acknowledged.len(), "a number is used once");
     }
-    assert!(orders.acknowledged.len() > CLIENTS, "hardly anything was revoked");
+    println!("{} answers", orders.numbers.len());
+    let count =
+        |kind: fn(&Expected) -> bool| orders.expected.values().filter(|it| kind(it)).count();
+    assert!(count(|it| matches!(it, Expected::Out(_))) > 50, "hardly anything was revoked");
+    assert!(count(|it| *it == Expected::Undone) > 20, "hardly anything was undone");
+    assert!(count(|it| *it == Expected::Either) > 20, "workerd was never killed in the middle");
 }

@@ -50,7 +50,7 @@ async fn outage(on_stale: &str, switch: &str, hub: Fault) {
         .assertion(60)
         .isolates(PLACES.len())
         .set("revocation.on_stale", on_stale)
-        .set("revocation.max_staleness_seconds", 3)
+        .set("revocation.max_staleness_seconds", 4)
         .set("revocation.timeout_ms", 300)
         .var("ALLOW_DEGRADED_AUTH", switch);
     let gates = Gate::start_all(setup).await;
