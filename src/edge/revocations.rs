@@ -224,7 +224,7 @@ async fn carry_out(
         }
         RevocationCall::List { .. } | RevocationCall::Undo(_) => None,
     };
-    let mut question = gate.hub_call(call, body.as_deref(), now());
+    let mut question = gate.hub_call(call, body.as_deref(), false, now());
     if question.is_err()
         && let Some(provider) = gate.take_due()
     {
@@ -233,7 +233,7 @@ async fn carry_out(
         if let Some(change) = fetched.change {
             isolate.kv.apply(&change).await;
         }
-        question = gate.hub_call(call, body.as_deref(), now());
+        question = gate.hub_call(call, body.as_deref(), fetched.is_new, now());
         gate.take_due();
     }
     let question = match question {

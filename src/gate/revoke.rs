@@ -160,11 +160,13 @@ impl<E: SignatureEngine> Gate<E> {
 
     /// What to ask the hub for a call whose body is this, if it came. The error is the answer where
     /// there is nothing to ask.
-    /// Where keys are missing, [`Gate::take_due`] says whose: once they were fetched, ask again.
+    /// Where keys are missing, [`Gate::take_due`] says whose: once they were fetched, ask again, with
+    /// `has_new_keys`.
     pub fn hub_call(
         &self,
         call: &RevocationCall,
         body: Option<&[u8]>,
+        has_new_keys: bool,
         now: Millis,
     ) -> Result<HubCall, TextResponse> {
         let seconds = now.div_euclid(1_000);
@@ -180,7 +182,7 @@ impl<E: SignatureEngine> Gate<E> {
             }
             RevocationCall::RevokeToken(revoker) => {
                 let body = body.ok_or_else(|| oauth_error(413, "invalid_request"))?;
-                let order = self.token_order(revoker, body, now)?;
+                let order = self.token_order(revoker, body, has_new_keys, now)?;
                 Ok(HubCall { path: "/append", body: order.to_json().to_string() })
             }
             RevocationCall::List { after, limit } => {
@@ -239,6 +241,7 @@ impl<E: SignatureEngine> Gate<E> {
         &self,
         revoker: &Revoker,
         form: &[u8],
+        has_new_keys: bool,
         now: Millis,
     ) -> Result<Order, TextResponse> {
         let invalid = || oauth_error(400, "invalid_request");
@@ -254,7 +257,7 @@ impl<E: SignatureEngine> Gate<E> {
         let by = match revoker {
             Revoker::Admin => "admin".to_owned(),
             Revoker::Client(client) => {
-                self.check_ownership(client, &token, done, now)?;
+                self.check_ownership(client, &token, done, has_new_keys, now)?;
                 format!("client:{client}")
             }
         };
@@ -277,6 +280,7 @@ impl<E: SignatureEngine> Gate<E> {
         client: &str,
         token: &str,
         done: impl Fn() -> TextResponse,
+        has_new_keys: bool,
         now: Millis,
     ) -> Result<(), TextResponse> {
         let Ok(candidate) = examine(&self.settings, token) else {
@@ -298,8 +302,10 @@ impl<E: SignatureEngine> Gate<E> {
             if step == Step::Fetch {
                 self.due.set(Some(candidate.provider));
             }
-            // Nobody can say yet that it is none.
-            let is_open = step == Step::Fetch || ring.is_in_doubt(now);
+            // Nobody can say yet that it is none: its key may be newer than the set, also while that is
+            // not fetched again.
+            let may_be_newer = matches!(step, Step::Fetch | Step::Wait | Step::CoolingDown(_));
+            let is_open = may_be_newer && !has_new_keys || ring.is_in_doubt(now);
             return Err(if is_open { temporarily_unavailable() } else { done() });
         }
         let provider = candidate.provider;
