@@ -7,8 +7,8 @@
 //! What is not in it: the network. Hub, relay, isolates, clients and origin are on one machine, and of
 //! workerd's Workers all run in one thread.
 //!
-//!   EDGEWARD_REVOCATIONS  how many, 200 unless given
-//!   EDGEWARD_BUILD        another build than build/
+//! `EDGEWARD_REVOCATIONS` says how many there are, 200 unless given,
+//! and `EDGEWARD_BUILD` names another build than build/.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -26,7 +26,11 @@ mod connection;
 mod edgeward_setup;
 #[path = "support/machine.rs"]
 mod machine;
-#[allow(dead_code, reason = "the tests use more of it")]
+#[allow(
+    dead_code,
+    clippy::needless_pass_by_value,
+    reason = "the tests use more of it, in one line"
+)]
 #[path = "../tests/edge/harness/mint.rs"]
 mod mint;
 #[path = "support/origin.rs"]
@@ -182,7 +186,7 @@ async fn load(gate: SocketAddr) {
     let mut token = (Instant::now(), get(&mint::token()));
     loop {
         ticks.tick().await;
-        if token.0.elapsed() > Duration::from_secs(60) {
+        if token.0.elapsed() > Duration::from_mins(1) {
             token = (Instant::now(), get(&mint::token()));
         }
         let status = connection.exchange(&token.1).await.unwrap();
