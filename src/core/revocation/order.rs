@@ -190,7 +190,7 @@ pub fn change(
     let Some((old, until)) = holds else { return Change::To(effect, expires_at) };
     // The number of an effect grows with the tokens that it revokes.
     let (is_more, is_less) = (effect.code() > old.code(), effect.code() < old.code());
-    let slack = if is_exact || is_less { 1 } else { REPETITION_SECONDS };
+    let slack = if is_exact { 1 } else { REPETITION_SECONDS };
     if !is_more && expires_at < until.saturating_add(slack) {
         Change::None
     } else if is_more && expires_at < until || is_less {
@@ -393,6 +393,8 @@ mod tests {
             (Some((before, soon)), later, soon, true, Change::To(later, soon)),
             (Some((before, soon)), later, late, true, Change::To(later, late)),
             (Some((later, soon)), before, soon, true, Change::None),
+            (Some((later, soon)), before, soon + 59, false, Change::None),
+            (Some((later, soon)), before, soon + 60, false, Change::Conflict),
             (Some((before, late)), later, soon, true, Change::Conflict),
             (Some((later, soon)), before, late, true, Change::Conflict),
         ] {
