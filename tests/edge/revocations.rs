@@ -1,5 +1,15 @@
 //! Tokens that are revoked are out, everywhere and for good.
 
+mod admins;
+mod clients;
+mod crashes;
+mod endpoint;
+mod faults;
+mod kinds;
+mod losses;
+mod many;
+mod races;
+
 use edgeward::core::{
     revocation::{
         delta::{Delta, Head},
@@ -10,15 +20,6 @@ use edgeward::core::{
     sealed::{Purpose, SealingKey},
     secret,
 };
-mod admins;
-mod clients;
-mod crashes;
-mod endpoint;
-mod faults;
-mod kinds;
-mod losses;
-mod many;
-mod races;
 
 use super::harness::{
     gate::ADMIN_TOKEN,
