@@ -62,8 +62,9 @@ const REVOCATIONS: usize = 200;
 const PROBED_EVERY: Duration = Duration::from_millis(5);
 /// How often each isolate has another request, in the background.
 const LOAD_EVERY: Duration = Duration::from_millis(20);
-/// The longest pause between two revocations, in milliseconds.
-const PAUSE_MS: u64 = 500;
+/// The longest pause between two revocations, in milliseconds: the time between two refreshes, since a
+/// measurement ends with one.
+const PAUSE_MS: u64 = 1_000;
 /// After so long a token must be out.
 const PATIENCE: Duration = Duration::from_secs(20);
 
