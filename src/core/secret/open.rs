@@ -101,9 +101,9 @@ impl Opener<'_> {
             "quotation marks around the secret were removed; store base64:<base64 of the bytes> if \
              they belong to the key",
         );
-        match serde_json::from_str::<String>(bare) {
-            Ok(literal) => self.text(&literal),
-            Err(_) => self.text(stripped),
+        match parse_strict(bare.as_bytes()) {
+            Ok(Value::String(literal)) => self.text(&literal),
+            _ => self.text(stripped),
         }
     }
 
