@@ -213,6 +213,12 @@ impl RefreshClock {
         self.failed = false;
     }
 
+    /// Besides the attempts, it was found elsewhere, where somebody had fetched it at `fetched_at`. What
+    /// is known of the attempts stays.
+    pub const fn is_as_of(&mut self, fetched_at: Millis) {
+        self.fetched_at = Some(fetched_at);
+    }
+
     /// An attempt was good.
     pub const fn fetched(&mut self, now: Millis) {
         self.fetched_at = Some(now);

@@ -287,8 +287,14 @@ impl Candidate<'_> {
         let UntrustedToken { header, claims, signing_input, .. } = &self.token;
         let named = header.key_id.as_deref();
         let chosen = keys::select(keys, named, self.algorithm).ok();
-        let chosen = chosen.as_ref().and_then(|keys| keys.first()?.description.kid.as_deref());
-        Targets::of(issuer, claims, chosen.or(named), Some(signing_input))
+        let chosen = chosen.as_ref().and_then(|keys| keys.first()).map(|key| &key.description);
+        // The same key may be there twice, as PEM, which has no name, and as JWK.
+        let name = chosen.and_then(|chosen| {
+            let is_same = |key: &&VerificationKey| key.material == chosen.material;
+            let mut same = keys.iter().map(|key| &key.description).filter(is_same);
+            chosen.kid.as_deref().or_else(|| same.find_map(|key| key.kid.as_deref()))
+        });
+        Targets::of(issuer, claims, name.or(named), Some(signing_input))
     }
 
     /// The fingerprint of the token itself, as one of this issuer.

@@ -166,12 +166,15 @@ export function kvGet(namespace, key, timeoutMs) {
   return within(found, timeoutMs);
 }
 
+// Nobody who writes waits any longer: the next one tries again.
+const KV_WRITE_MS = 10_000;
+
 /** Writes a value. Whether it could: otherwise another isolate has to find out by itself. */
 export async function kvPut(namespace, key, value, ttlSeconds) {
   try {
     // A copy, because `value` is memory of the wasm.
-    await namespace.put(key, value.slice(), { expirationTtl: ttlSeconds });
-    return true;
+    const put = namespace.put(key, value.slice(), { expirationTtl: ttlSeconds });
+    return await within(put.then(() => true), KV_WRITE_MS);
   } catch {
     return false;
   }
@@ -283,12 +286,15 @@ export async function callObject(namespace, name, hint, path, body, timeoutMs, m
  */
 export async function pull(namespace, name, hint, path, lifetimeMs, timeoutMs, mostBytes) {
   const cache = lifetimeMs > 0 ? globalThis.caches?.default : undefined;
-  const key = `https://relay.edgeward.internal/${name}${path}`;
+  // By its identifier, because a zone has one cache for all its Workers, and each has a relay of this name.
+  const key = `https://relay.edgeward.internal/${namespace.idFromName(name)}${path}`;
   const found = await within(fromCache(cache, key, lifetimeMs), timeoutMs);
   if (found !== undefined) return found;
   const askedAt = Date.now();
   const answer = await callObject(namespace, name, hint, path, undefined, timeoutMs, mostBytes);
-  if (answer.status === 200) await intoCache(cache, key, lifetimeMs, askedAt, answer.body);
+  if (answer.status === 200) {
+    await within(intoCache(cache, key, lifetimeMs, askedAt, answer.body), timeoutMs);
+  }
   return answer;
 }
 
@@ -300,9 +306,11 @@ async function fromCache(cache, key, lifetimeMs) {
     const found = await cache?.match(key);
     if (found === undefined) return undefined;
     const [waitedMs, storedAt] = found.headers.get("etag").slice(1, -1).split("-").map(Number);
-    const isYoung = Math.abs(Date.now() - storedAt) <= lifetimeMs + CLOCKS_DIFFER_MS;
+    const sinceMs = Date.now() - storedAt;
+    const isYoung = Math.abs(sinceMs) <= lifetimeMs + CLOCKS_DIFFER_MS;
     const body = new Uint8Array(await found.arrayBuffer());
-    return isYoung ? { status: 200, body, olderMs: waitedMs + lifetimeMs } : undefined;
+    const olderMs = waitedMs + Math.max(lifetimeMs, sinceMs);
+    return isYoung ? { status: 200, body, olderMs } : undefined;
   } catch {
     return undefined;
   }

@@ -92,6 +92,8 @@ struct Hub {
     retry_ms: Cell<u32>,
     /// When the list was last published, or that was tried.
     published_at: Cell<Millis>,
+    /// When what has expired was last removed.
+    pruned_at: Cell<Millis>,
     /// Whether it has looked for what is due since it began.
     is_awake: Cell<bool>,
 }
@@ -122,8 +124,7 @@ pub fn hub_alarm(object: Object) -> Promise {
     future_to_promise(async move {
         if let Ok(hub) = Hub::of(object) {
             // The glue has logged what failed; the next alarm tries again.
-            let is_done = hub.look_after().await.unwrap_or(false);
-            let wait_ms = hub.publish().await.unwrap_or(RETRY_MS);
+            let (is_done, wait_ms) = hub.look_after().await.unwrap_or((false, RETRY_MS));
             hub.arm(is_done, wait_ms).await;
         }
         Ok(JsValue::UNDEFINED)
@@ -146,6 +147,7 @@ impl Hub {
                 pushing: RefCell::default(),
                 retry_ms: Cell::new(RETRY_MS),
                 published_at: Cell::new(0),
+                pruned_at: Cell::new(0),
                 is_awake: Cell::new(false),
             })
         })
@@ -222,7 +224,8 @@ impl Hub {
                 None => return Err(StorageFailed),
             },
             Change::To(effect, expires_at) => {
-                if !self.has_room_for(order)? {
+                // What takes the place of another entry needs no room.
+                if before.is_none() && !self.has_room_for(order)? {
                     return Ok(objects::failure(507));
                 }
                 (self.write(order, effect, expires_at, now).await?, expires_at, true)
@@ -341,9 +344,11 @@ impl Hub {
         let latest = number(&self.object, count, &[])?.ok_or(StorageFailed)?;
         let row: Vec<_> = [cell(latest)].iter().chain(what).chain(about).cloned().collect();
         sql(&self.object, "INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", &row)?;
-        let [target, ..] = what;
-        let older = "DELETE FROM log WHERE target = ? AND number < ?";
-        sql(&self.object, older, &[target.clone(), cell(latest)])?;
+        let [target, _, expires_at, ..] = what;
+        // What outlives this entry is an undoing. It stays, because somebody may have missed it and have
+        // what it undid, which would count again once this is over.
+        let older = "DELETE FROM log WHERE target = ? AND number < ? AND expires_at <= ?";
+        sql(&self.object, older, &[target.clone(), cell(latest), expires_at.clone()])?;
         Ok(latest)
     }
 
@@ -459,17 +464,24 @@ impl Hub {
         (confirmed > after).then_some(confirmed)
     }
 
-    /// Removes what has expired, forgets relays that nobody uses, and tells the others again. Whether
-    /// all have confirmed.
-    async fn look_after(self: &Rc<Self>) -> Result<bool, StorageFailed> {
-        self.prune()?;
+    /// Removes what has expired, forgets relays that nobody uses, tells the others again, and publishes
+    /// the list. Whether all have confirmed, and in how many milliseconds it is published next.
+    async fn look_after(self: &Rc<Self>) -> Result<(bool, u32), StorageFailed> {
+        if now().saturating_sub(self.pruned_at.get()) >= PRUNE_MS.into() {
+            self.prune()?;
+        }
         let unused = now().div_euclid(1_000).saturating_sub(FORGET_SECONDS);
         sql(&self.object, "DELETE FROM relays WHERE seen_at < ?", &[date_cell(unused)])?;
         let (_, latest) = self.state()?;
         self.push_to_those_behind(latest)?;
+        // Where a relay hangs, KV is what isolates have.
+        let mut wait_ms = self.publish().await.unwrap_or(RETRY_MS);
         let began = now();
         while !self.pushing.borrow().is_empty() && now().saturating_sub(began) < PUSH_LEASE_MS {
             glue::sleep(MOST_LOOK_MS).await;
+        }
+        if now().saturating_sub(began) >= PUBLISH_MS.into() {
+            wait_ms = self.publish().await.unwrap_or(RETRY_MS);
         }
         let is_told = self.relays_behind(latest)?.is_empty();
         self.retry_ms.set(if is_told {
@@ -477,10 +489,11 @@ impl Hub {
         } else {
             self.retry_ms.get().saturating_mul(2).min(MOST_RETRY_MS)
         });
-        Ok(is_told)
+        Ok((is_told, wait_ms))
     }
 
     fn prune(&self) -> Result<(), StorageFailed> {
+        self.pruned_at.set(now());
         let forgotten = now().div_euclid(1_000).saturating_sub(FORGET_AFTER_SECONDS);
         sql(&self.object, "DELETE FROM log WHERE expires_at <= ?", &[date_cell(forgotten)])?;
         sql(&self.object, "UPDATE state SET entries = (SELECT count(*) FROM log)", &[])?;
@@ -517,10 +530,7 @@ impl Hub {
             return Ok(again_ms);
         }
         self.published_at.set(at);
-        let query = format!("SELECT DISTINCT (number - 1) / {PART_NUMBERS} FROM log ORDER BY 1");
-        let rows = sql(&self.object, &query, &[])?;
-        let parts = rows.iter().filter_map(|row| as_number(row.first()?));
-        let parts: Vec<Number> = parts.map(|part| part.saturating_mul(PART_NUMBERS)).collect();
+        let parts = self.parts()?;
         for after in &parts {
             let to = after.saturating_add(PART_NUMBERS).min(latest);
             if published.is_some_and(|published| to <= published) {
@@ -538,6 +548,20 @@ impl Hub {
         let update = "UPDATE state SET published = ?, sealed_by = ?";
         sql(&self.object, update, &[cell(latest), text_cell(seal.as_deref())])?;
         Ok(if self.state()?.1 == latest { again_ms } else { PUBLISH_MS })
+    }
+
+    /// After which numbers the parts begin in which there is something.
+    fn parts(&self) -> Result<Vec<Number>, StorageFailed> {
+        let mut parts = Vec::new();
+        let mut from = 0;
+        // An aggregate of no rows is a row, of nothing.
+        let next = "SELECT min(number) FROM log WHERE number > ?";
+        while let Some(first) = number(&self.object, next, &[cell(from)])? {
+            let after = first.saturating_sub(1) / PART_NUMBERS * PART_NUMBERS;
+            parts.push(after);
+            from = after.saturating_add(PART_NUMBERS);
+        }
+        Ok(parts)
     }
 
     async fn store(&self, isolate: &Isolate, change: Option<KvChange>) -> bool {

@@ -108,7 +108,7 @@ pub(super) async fn refresh(
 /// Takes the list from KV, as far as it is newer there.
 async fn read_published(isolate: &Isolate, gate: &Ready) {
     let head = isolate.kv.get(&Published::head_key(), None).await;
-    let Some(published) = gate.hear_published(head.stored()) else { return };
+    let Some(published) = gate.hear_published(head.stored(), now()) else { return };
     for after in gate.lacking_parts(&published) {
         let kv_key = Published::part_key(published.log, after);
         let wait_ms = gate.settings().revocation.timeout_ms;

@@ -76,7 +76,13 @@ impl<E: SignatureEngine> Gate<E> {
         let until = self.go_without(token, known, client, patience_ms, now, findings)?;
         match fallback {
             Some((Basis::Verdict(verdict), mode)) => self.go_by(&verdict, mode, provider, now),
-            Some(fallback @ (Basis::Signed(_), _)) => Ok(fallback),
+            Some(fallback @ (Basis::Signed(_), _)) => {
+                // What it said is too old to pass by, but not to be refused by.
+                if let Some(verdict) = &known.verdict {
+                    self.check_named(verdict, provider, now)?;
+                }
+                Ok(fallback)
+            }
             None => Err(Denial::later(provider, Reason::AuthServiceSilent, until, now).into()),
         }
     }

@@ -190,8 +190,10 @@ impl<K> KeyRing<K> {
                 ready.push(key);
             }
         }
+        // A key more counts, too: a token that names none may not say any longer whose it is.
         let is_kept = |old: &ReadyKey<K>| ready.iter().any(|new| new.as_ref() == old.as_ref());
-        if !self.ready.borrow().iter().all(is_kept) {
+        let before = Rc::clone(&self.ready.borrow());
+        if before.len() != ready.len() || !before.iter().all(is_kept) {
             self.number.set(self.number.get().wrapping_add(1));
         }
         self.ready.replace(Rc::new(ready));

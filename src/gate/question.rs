@@ -180,6 +180,8 @@ pub struct Findings {
     pub(super) list_since: Option<Millis>,
     /// Since when it needs what the relay says.
     pub(super) strict_since: Option<Millis>,
+    /// Whether it has had the relay asked because of that.
+    pub(super) was_strict: bool,
 }
 
 /// What a request knows of what KV says about its token.

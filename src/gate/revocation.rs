@@ -35,7 +35,8 @@ const IDLE_AFTER: i64 = 5;
 /// How long it waits, in milliseconds; then it passes by the list that there is.
 const IDLE_PATIENCE_MS: u32 = 250;
 
-/// How long KV keeps what is published, in seconds: longer than a revocation is kept at most.
+/// How long KV keeps what is published, in seconds: 400 days. What is in a part that was not written for
+/// so long is missing then, and nobody takes the rest for all.
 const PUBLISHED_SECONDS: u32 = 34_560_000;
 
 /// What an isolate knows of revocations.
@@ -218,7 +219,8 @@ impl<E: SignatureEngine> Gate<E> {
                 if is_under_way && findings.may_wait_for_list(2 * clock.lease_ms(), now) {
                     return Err(ask(Question::Moment(MOMENT_MS), findings));
                 }
-                if !is_under_way && findings.list_was_refreshed.is_none() {
+                if !is_under_way && !findings.was_strict {
+                    findings.was_strict = true;
                     return Err(ask(Question::Revocations(Refresh::Strict), findings));
                 }
             }
@@ -350,7 +352,7 @@ impl<E: SignatureEngine> Gate<E> {
     }
 
     /// Takes a head that was found in KV.
-    pub fn hear_published(&self, value: Stored<'_>) -> Option<Published> {
+    pub fn hear_published(&self, value: Stored<'_>, now: Millis) -> Option<Published> {
         let Stored::Found(value) = value else {
             self.tally.stored_miss();
             return None;
@@ -358,13 +360,23 @@ impl<E: SignatureEngine> Gate<E> {
         match Published::open(&self.sealing.as_ref()?.revocations, value) {
             Ok(published) => {
                 self.tally.stored_hit();
-                Some(published)
+                Some(published).filter(|published| !self.goes_by_another_log(published, now))
             }
             Err(rejected) => {
                 self.tally.stored_rejected(rejected);
                 None
             }
         }
+    }
+
+    /// Whether the list is of another log, and counts: that of a hub which had to begin anew may be
+    /// missing in KV for a while.
+    fn goes_by_another_log(&self, published: &Published, now: Millis) -> bool {
+        self.revocations.as_ref().is_some_and(|revocations| {
+            let log = revocations.list.borrow().log();
+            let counts = matches!(revocations.clock.borrow().age(now), Age::Fresh | Age::Stale);
+            counts && log.is_some_and(|log| log != published.log)
+        })
     }
 
     /// After which numbers the parts begin that the list lacks.
@@ -395,7 +407,13 @@ impl<E: SignatureEngine> Gate<E> {
                 self.tally.stored_hit();
                 // What is in no part has expired.
                 self.skip(published.log, after);
-                self.hear_delta(part, now, now).is_ok()
+                // Behind every part but the last there are others, so it was full. One that is not is
+                // older than the head: KV can be late, and whoever writes to it can put it back.
+                let least = match published.parts.last() {
+                    Some(last) if *last == after => after,
+                    _ => after.saturating_add(PART_NUMBERS),
+                };
+                self.hear_delta(part, now, now).is_ok_and(|head| head.to >= least)
             }
             Err(rejected) => {
                 self.tally.stored_rejected(rejected);
@@ -406,7 +424,11 @@ impl<E: SignatureEngine> Gate<E> {
 
     fn skip(&self, log: LogId, to: Number) {
         if let Some(revocations) = &self.revocations {
-            revocations.list.borrow_mut().skip(log, to);
+            let mut list = revocations.list.borrow_mut();
+            if list.log() != Some(log) {
+                revocations.clock.borrow_mut().forget();
+            }
+            list.skip(log, to);
         }
     }
 
@@ -425,7 +447,7 @@ impl<E: SignatureEngine> Gate<E> {
             let (known, as_of) = (clock.fetched_at(), published.as_of(now));
             if known.is_none_or(|known| known < as_of) {
                 // The relay is not asked again any sooner for that.
-                clock.fetched(as_of);
+                clock.is_as_of(as_of);
             }
         }
         is_whole

@@ -304,7 +304,7 @@ fn stored<'k>(kv: &'k BTreeMap<String, Vec<u8>>, key: &str) -> Stored<'k> {
 
 /// Reads what was published. Whether it is all.
 fn read(gate: &Gate<NativeCrypto>, kv: &BTreeMap<String, Vec<u8>>, now: i64) -> bool {
-    let Some(published) = gate.hear_published(stored(kv, &Published::head_key())) else {
+    let Some(published) = gate.hear_published(stored(kv, &Published::head_key()), now) else {
         return false;
     };
     for after in gate.lacking_parts(&published) {
@@ -369,6 +369,36 @@ fn what_the_hub_has_published_serves_where_no_relay_answers() {
     let older = hub.part(PART_NUMBERS, count - 5, None);
     put(&mut kv, writer.published_part(LOG, PART_NUMBERS, &older));
     assert!(!read(&setup().gate(), &kv, THEN));
+
+    // Nor is one that others follow.
+    let last = hub.part(PART_NUMBERS, count, None);
+    put(&mut kv, writer.published_part(LOG, PART_NUMBERS, &last));
+    let older = hub.part(0, PART_NUMBERS - 1, None);
+    put(&mut kv, writer.published_part(LOG, 0, &older));
+    let gate = setup().gate();
+    assert!(!read(&gate, &kv, THEN));
+    assert_eq!(gate.list_position(), (Some(LOG), PART_NUMBERS - 1));
+}
+
+#[test]
+fn a_list_that_counts_does_not_yield_to_another_log_in_kv() {
+    let (writer, mut hub) = (setup().gate(), Hub::default());
+    hub.append(
+        Fingerprint::of(Kind::TokenId, crate::fixture::ISSUER, "0"),
+        Effect::RevokeAll,
+        NOW + 100_000,
+    );
+    let gate = setup().gate();
+    gate.begin_list(THEN);
+    gate.hear_delta(&hub.part(0, 1, Some(0)), THEN, THEN).unwrap();
+    let before = Published { log: LOG + 2, number: 0, at: THEN + 4_000, parts: vec![] };
+    let mut kv = BTreeMap::new();
+    put(&mut kv, writer.published_head(&before));
+    assert!(!read(&gate, &kv, THEN + 4_999));
+    assert_eq!(first(&gate, &token(&json!({ "jti": "0" })), THEN + 4_999), REVOKED);
+    // Once it does not count there is nothing to lose.
+    assert!(read(&gate, &kv, THEN + 30_000));
+    assert_eq!(gate.list_position(), (Some(LOG + 2), 0));
 }
 
 #[test]
@@ -394,7 +424,7 @@ fn what_others_publish_does_not_count() {
     };
     kv.insert(Published::part_key(LOG, 0), value);
     let gate = setup().gate();
-    let published = gate.hear_published(stored(&kv, &Published::head_key())).unwrap();
+    let published = gate.hear_published(stored(&kv, &Published::head_key()), THEN).unwrap();
     let part = stored(&kv, &Published::part_key(LOG, 0));
     assert!(!gate.hear_published_part(&published, 0, part, THEN));
 }
