@@ -94,8 +94,17 @@ async fn an_opaque_token_is_revoked_by_what_its_issuer_says_about_it() {
         .relays(&relays)
         .kv(&kv)
         .set("providers.0.introspection.opaque_tokens", "accept")
+        .rule(json!({ "path": "/strict", "revocation": "strict" }))
         .isolates(2);
     let gates = Gate::start_all(setup).await;
+    // At first, and after a pause, a list is taken from wherever it comes from before anybody knows that
+    // the token is good.
+    for pause in [Duration::ZERO, Duration::from_secs(6)] {
+        tokio::time::sleep(pause).await;
+        for gate in &gates {
+            get("/strict").bearer("alice.1").send(gate).await.must_pass();
+        }
+    }
     let tokens = ["alice.1", "alice.2", "bob.3", "bob.4", "carol.5"];
     for gate in &gates {
         for token in tokens {
