@@ -6,11 +6,13 @@ use edgeward::core::denial::Reason;
 use edgeward::core::introspection::Silence;
 use edgeward::core::mode::Mode;
 use edgeward::core::request::RequestHead;
+use edgeward::core::revocation::target::Kind;
 use edgeward::gate::{Decision, Findings, Gate, KvChange, Question, Warming};
 use serde_json::{Value, json};
 
 use crate::fixture::{NOW, Setup, claims_with, with_token};
 use crate::native::{NativeCrypto, Signer};
+use crate::revocations::Hub;
 use crate::world::{Outcome, State, World};
 
 static RSA: LazyLock<Signer> = LazyLock::new(Signer::rsa);
@@ -81,6 +83,22 @@ fn without_an_answer_the_last_one_counts_and_without_that_the_signature() {
             }
         }
     }
+}
+
+#[test]
+fn what_the_auth_service_has_named_is_revoked_also_by_the_signature_alone() {
+    let mut setup = asking(&RSA, &json!({ "on_outage": "signature" }), true);
+    setup.has_relays = true;
+    let gate = setup.gate();
+    let (mut world, mut hub) = (World::new(json!({ "sid": "s" })), Hub::default());
+    hub.revoke(&gate, Kind::Session, "another", world.now);
+    assert_eq!(mode(&world.present(&gate, &token("a"))), Mode::Normal);
+    world.service.state = State::Down;
+    world.now += 86_400_000;
+    hub.revoke(&gate, Kind::Session, "another", world.now);
+    assert_eq!(mode(&world.present(&gate, &token("a"))), Mode::Signature);
+    hub.revoke(&gate, Kind::Session, "s", world.now);
+    assert_eq!(world.present(&gate, &token("a")), Outcome::Denied(Reason::Revoked));
 }
 
 #[test]

@@ -77,7 +77,7 @@ const UNKNOWN: Outcome = Outcome::Deny(Reason::RevocationsUnknown);
 
 /// A hub: the log, and nothing else.
 #[derive(Default)]
-struct Hub {
+pub struct Hub {
     log: Vec<Entry>,
 }
 
@@ -105,6 +105,13 @@ impl Hub {
         let [from, end] = [after, to].map(|at| usize::try_from(at).unwrap());
         let head = Head { log: LOG, after, to, latest: self.latest(), age_ms };
         Delta::write(&head, &self.log[from..end])
+    }
+
+    /// Revokes something, which the gate hears at once.
+    pub fn revoke(&mut self, gate: &Gate<NativeCrypto>, kind: Kind, value: &str, now: i64) {
+        let target = Fingerprint::of(kind, crate::fixture::ISSUER, value);
+        self.append(target, Effect::RevokeAll, now.div_euclid(1_000) + 1_000_000);
+        self.refresh(gate, now, 0);
     }
 
     /// Refreshes the list of a gate, by an answer of this age.
@@ -378,6 +385,23 @@ fn what_the_hub_has_published_serves_where_no_relay_answers() {
     let gate = setup().gate();
     assert!(!read(&gate, &kv, THEN));
     assert_eq!(gate.list_position(), (Some(LOG), PART_NUMBERS - 1));
+}
+
+#[test]
+fn a_key_that_is_stored_twice_has_its_name() {
+    for names in [json!(["JWT_KEYS", "NAMELESS"]), json!(["NAMELESS", "JWT_KEYS"])] {
+        let mut setup = setup();
+        setup.table["providers"][0]["keys"] = names;
+        let mut nameless = Signer::hmac(1).jwk("k1");
+        nameless.as_object_mut().unwrap().remove("kid");
+        setup.secret("NAMELESS", &nameless.to_string());
+        let gate = setup.gate();
+        Hub::default().revoke(&gate, Kind::Key, "k1", THEN);
+        for header in [json!({ "alg": "HS256" }), json!({ "alg": "HS256", "kid": "invented" })] {
+            let token = Signer::hmac(1).token(&header, &claims_with(json!({ "exp": NOW + 100 })));
+            assert_eq!(first(&gate, &token, THEN), REVOKED, "{header}");
+        }
+    }
 }
 
 #[test]
