@@ -160,6 +160,7 @@ impl<E: SignatureEngine> Gate<E> {
 
     /// What to ask the hub for a call whose body is this, if it came. The error is the answer where
     /// there is nothing to ask.
+    ///
     /// Where keys are missing, [`Gate::take_due`] says whose: once they were fetched, ask again, with
     /// `has_new_keys`.
     pub fn hub_call(
