@@ -531,19 +531,21 @@ impl Hub {
         }
         self.published_at.set(at);
         let parts = self.parts()?;
+        // All of it is read before anything is awaited: what an order meanwhile writes behind the latest
+        // number, it takes away before it.
+        let mut changes = Vec::new();
         for after in &parts {
             let to = after.saturating_add(PART_NUMBERS).min(latest);
-            if published.is_some_and(|published| to <= published) {
-                continue;
-            }
-            let part = objects::delta(&self.object, log, *after, to, None)?;
-            if !self.store(isolate, gate.published_part(log, *after, &part)).await {
-                return Ok(RETRY_MS);
+            if published.is_none_or(|published| to > published) {
+                let part = objects::delta(&self.object, log, *after, to, None)?;
+                changes.push(gate.published_part(log, *after, &part));
             }
         }
-        let head = Published { log, number: latest, at, parts };
-        if !self.store(isolate, gate.published_head(&head)).await {
-            return Ok(RETRY_MS);
+        changes.push(gate.published_head(&Published { log, number: latest, at, parts }));
+        for change in changes {
+            if !self.store(isolate, change).await {
+                return Ok(RETRY_MS);
+            }
         }
         let update = "UPDATE state SET published = ?, sealed_by = ?";
         sql(&self.object, update, &[cell(latest), text_cell(seal.as_deref())])?;

@@ -297,6 +297,7 @@ async fn a_new_isolate_begins_with_what_kv_has_where_no_relay_answers() {
     };
     eventually("it is published", async || has_entry(&kv)).await;
     assert_eq!(kv.entries().len(), 2);
+    gate.kill();
 
     for fault in [Fault::Down, Fault::Hang] {
         relays.mend();
@@ -312,6 +313,24 @@ async fn a_new_isolate_begins_with_what_kv_has_where_no_relay_answers() {
     let gate = Gate::start(setup()).await;
     get("/").bearer(&token("b")).send(&gate).await.must_be(503, "auth_unavailable");
     assert_eq!(gate.report().await["kv"]["rejected"], json!({ "mac": 1 }));
+
+    // Under another key all of it is published anew.
+    let key = json!({ "kty": "oct", "k": "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE" });
+    let setup = || setup().secret("ASSERTION_KEY", &key.to_string());
+    relays.mend();
+    let before = kv.entries();
+    let gate = Gate::start(setup()).await;
+    assert!(refused(&gate, &token("a")).await);
+    eventually("it is sealed anew", async || {
+        let entries = kv.entries();
+        before.iter().all(|(key, entry)| entries[key].value != entry.value)
+    })
+    .await;
+    gate.kill();
+    relays.fail("/relay/", Fault::Down);
+    let gate = Gate::start(setup()).await;
+    assert!(refused(&gate, &token("a")).await);
+    assert!(!refused(&gate, &token("b")).await);
 }
 
 #[tokio::test]
