@@ -76,7 +76,7 @@ const REVOKED: Outcome = Outcome::Deny(Reason::Revoked);
 const UNKNOWN: Outcome = Outcome::Deny(Reason::RevocationsUnknown);
 
 /// A hub: the log, and nothing else.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Hub {
     log: Vec<Entry>,
 }
@@ -86,7 +86,7 @@ impl Hub {
         self.log.len() as u64
     }
 
-    fn append(&mut self, target: Fingerprint, effect: Effect, expires_at: i64) {
+    pub fn append(&mut self, target: Fingerprint, effect: Effect, expires_at: i64) {
         let number = self.latest() + 1;
         self.log.push(Entry { number, target, effect, expires_at });
     }
@@ -115,7 +115,7 @@ impl Hub {
     }
 
     /// Refreshes the list of a gate, by an answer of this age.
-    fn refresh(&self, gate: &Gate<NativeCrypto>, now: i64, age_ms: u32) {
+    pub fn refresh(&self, gate: &Gate<NativeCrypto>, now: i64, age_ms: u32) {
         let (_, after) = gate.begin_list(now);
         let part = self.part(after, self.latest(), Some(age_ms));
         assert!(gate.hear_delta(&part, now, now).unwrap().is_whole());

@@ -4,11 +4,13 @@ use std::sync::LazyLock;
 
 use edgeward::core::denial::Reason;
 use edgeward::core::mode::Mode;
+use edgeward::core::revocation::entry::Effect;
+use edgeward::core::revocation::target::{Fingerprint, Kind};
 use edgeward::gate::Gate;
 use proptest::prelude::*;
 use serde_json::json;
 
-use crate::fixture::{NOW, claims_with};
+use crate::fixture::{ISSUER, NOW, claims_with};
 use crate::native::{NativeCrypto, Signer};
 use crate::outages::asking;
 use crate::world::{Outcome, State, World};
@@ -20,6 +22,11 @@ const KV_TIMEOUT_MS: i64 = 50;
 /// After so long without an outage, a breaker lets calls pass again: the longest back-off.
 const LONGEST_BACK_OFF_SECONDS: i64 = 301;
 
+/// The bound for revocations, unless a gate is told otherwise.
+const MAX_LIST_STALENESS_MS: i64 = 30_000;
+/// After so long, a gate tries again to get a list.
+const LIST_RETRY_MS: i64 = 1_000;
+
 static RSA: LazyLock<Signer> = LazyLock::new(Signer::rsa);
 /// Two good tokens, one of which ends soon, and two that are not.
 static TOKENS: LazyLock<[String; 4]> = LazyLock::new(|| {
@@ -29,8 +36,8 @@ static TOKENS: LazyLock<[String; 4]> = LazyLock::new(|| {
     let (_, signature) = forged.rsplit_once('.').unwrap();
     let other = signature.chars().rev().collect::<String>();
     [
-        token(json!({ "exp": NOW + 100_000 })),
-        token(json!({ "exp": NOW + 900 })),
+        token(json!({ "exp": NOW + 100_000, "jti": "0" })),
+        token(json!({ "exp": NOW + 900, "jti": "1" })),
         format!("{input}.{}", other.replace(['-', '_'], "A")),
         token(json!({ "exp": NOW + 100_000, "aud": "another" })),
     ]
@@ -42,6 +49,10 @@ enum Step {
     Wait(i64),
     Service(State),
     Withdraw(usize),
+    /// A good one is revoked here, or that is undone.
+    Revoke(usize, bool),
+    /// Relays answer, or none does.
+    Relay(bool),
     /// How long KV takes from now on, in milliseconds.
     Kv(i64),
     /// Another isolate takes over, with nothing in its memory.
@@ -51,11 +62,13 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => (0..4_usize).prop_map(Step::Request),
-        3 => (1..250_i64).prop_map(Step::Wait),
+        3 => prop_oneof![1..6_i64, 1..250_i64].prop_map(Step::Wait),
         1 => Just(Step::Service(State::Up)),
         1 => Just(Step::Service(State::Down)),
         1 => Just(Step::Service(State::Hanging)),
         1 => (0..2_usize).prop_map(Step::Withdraw),
+        1 => (0..2_usize, any::<bool>()).prop_map(|(at, is_out)| Step::Revoke(at, is_out)),
+        1 => any::<bool>().prop_map(Step::Relay),
         1 => prop_oneof![Just(0), Just(KV_TIMEOUT_MS + 1)].prop_map(Step::Kv),
         1 => Just(Step::Cold),
     ]
@@ -78,7 +91,9 @@ fn gate(policy: Policy, has_kv: bool) -> Gate<NativeCrypto> {
         "cache_seconds": CACHE_SECONDS,
         "max_stale_seconds": MAX_STALE_SECONDS,
     });
-    asking(&RSA, &settings, policy.is_allowed).gate_with(has_kv)
+    let mut setup = asking(&RSA, &settings, policy.is_allowed);
+    setup.has_relays = true;
+    setup.gate_with(has_kv)
 }
 
 /// What the origin is told, but for the assertion, which says when it was made.
@@ -101,21 +116,44 @@ proptest! {
         let mut world = World::new(json!({ "nickname": "al" }));
         let mut cached = gate(policy, true);
         let mut last_outage = 0;
+        let (mut revoked, mut without_relay) = ([i64::MIN; 4], i64::MIN);
         for step in steps {
             match step {
                 Step::Wait(seconds) => world.now += seconds * 1_000,
                 Step::Service(state) => world.service.state = state,
                 Step::Withdraw(at) => drop(world.service.withdrawn.insert(TOKENS[at].clone())),
+                Step::Revoke(at, is_out) => {
+                    let effect = if is_out { Effect::RevokeAll } else { Effect::Undo };
+                    let target = Fingerprint::of(Kind::TokenId, ISSUER, &at.to_string());
+                    world.hub.append(target, effect, NOW + 1_000_000);
+                    revoked[at] = world.now;
+                }
+                Step::Relay(is_there) => world.has_relay = is_there,
                 Step::Kv(takes_ms) => world.kv_takes_ms = takes_ms,
                 Step::Cold => cached = gate(policy, true),
                 Step::Request(at) => {
                     if world.service.state != State::Up {
                         last_outage = world.seconds();
                     }
+                    if !world.has_relay {
+                        without_relay = world.now;
+                    }
                     let token = &TOKENS[at];
-                    let without = world.clone().present(&gate(policy, false), token);
+                    let mut all_relays = World { has_relay: true, ..world.clone() };
+                    let without = all_relays.present(&gate(policy, false), token);
+                    let asked_ms = world.now;
                     let asked_at = world.seconds();
                     let with = world.present(&cached, token);
+                    if with == Outcome::Denied(Reason::RevocationsUnknown) {
+                        prop_assert!(asked_ms.saturating_sub(without_relay) <= LIST_RETRY_MS);
+                        continue;
+                    }
+                    let is_revoked = |outcome: &Outcome| *outcome == Outcome::Denied(Reason::Revoked);
+                    if is_revoked(&with) != is_revoked(&without) {
+                        let since_ms = asked_ms.saturating_sub(revoked[at]);
+                        prop_assert!(since_ms < MAX_LIST_STALENESS_MS, "{with:?} {without:?}");
+                        continue;
+                    }
                     compare(policy, &world, token, asked_at, last_outage, &with, &without)?;
                 }
             }

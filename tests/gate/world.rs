@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::fixture::{NOW, with_token};
 use crate::native::NativeCrypto;
+use crate::revocations::Hub;
 
 /// Everything that a gate can ask.
 #[derive(Clone)]
@@ -23,6 +24,9 @@ pub struct World {
     pub kv_changes: usize,
     /// How long a look takes, in milliseconds.
     pub kv_takes_ms: i64,
+    pub hub: Hub,
+    /// Whether a relay answers.
+    pub has_relay: bool,
 }
 
 /// The auth service.
@@ -60,7 +64,15 @@ impl World {
     pub fn new(claims: Value) -> Self {
         let Value::Object(claims) = claims else { panic!("not an object") };
         let service = Service { claims, ..Service::default() };
-        Self { now: NOW * 1_000, service, kv: BTreeMap::new(), kv_changes: 0, kv_takes_ms: 0 }
+        Self {
+            now: NOW * 1_000,
+            service,
+            kv: BTreeMap::new(),
+            kv_changes: 0,
+            kv_takes_ms: 0,
+            hub: Hub::default(),
+            has_relay: true,
+        }
     }
 
     /// The time in seconds.
@@ -79,13 +91,16 @@ impl World {
         let head = RequestHead::unpack(&packed);
         let mut findings = Findings::default();
         // More questions than there are kinds of them would be a circle.
-        for _ in 0..5 {
+        for _ in 0..6 {
             let decision = gate.decide(&head, self.now, &mut findings);
             if let Some(change) = findings.take_change() {
                 self.apply(change);
             }
             match decision {
                 Ok(Decision::Forward(permit)) => {
+                    if gate.take_list_due() {
+                        self.refresh_list(gate);
+                    }
                     let edits = permit.edits().to_owned();
                     return Outcome::Permitted { mode: permit.mode(), edits };
                 }
@@ -143,9 +158,20 @@ impl World {
                     findings.stop_waiting();
                 }
             }
-            other @ (Question::Keys(_) | Question::Moment(_) | Question::Revocations(_)) => {
-                panic!("{other:?}")
+            Question::Revocations(_) => {
+                self.refresh_list(gate);
+                findings.list_was_refreshed(self.has_relay);
             }
+            other @ (Question::Keys(_) | Question::Moment(_)) => panic!("{other:?}"),
+        }
+    }
+
+    fn refresh_list(&self, gate: &Gate<NativeCrypto>) {
+        if self.has_relay {
+            self.hub.refresh(gate, self.now, 0);
+        } else {
+            gate.begin_list(self.now);
+            gate.list_was_not_refreshed(self.now);
         }
     }
 
