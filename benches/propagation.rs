@@ -202,10 +202,8 @@ fn get(token: &str) -> Vec<u8> {
 
 fn start(origin: &Origin, disk: &TempDir, cpus: &Cpus) -> Workerd {
     let (origin_service, origin_binding) = origin_service(origin.address);
-    let services = format!(
-        "{origin_service}(name = \"objects\", disk = (path = \"{}\", writable = true)),\n",
-        disk.path().display()
-    );
+    let (objects_service, objects_bindings) = workerd::objects_service(disk.path());
+    let services = origin_service + &objects_service;
     let settings = json!({
         "origin": "service:ORIGIN",
         "providers": [{
@@ -217,30 +215,16 @@ fn start(origin: &Origin, disk: &TempDir, cpus: &Cpus) -> Workerd {
         }],
         "revocation": { "refresh_seconds": 1 },
     });
-    let object = |name: &str, class: &str| {
-        format!(
-            "(name = \"{name}\", durableObjectNamespace = (className = \"{class}\", serviceName = \
-             \"main\")),\n"
-        )
-    };
     let bindings = [
         json_binding("AUTH", &settings),
         text_binding("JWT_KEYS", &mint::jwks(&[&mint::P256])),
         text_binding("ADMIN_TOKEN", ADMIN_TOKEN),
-        object("REVOCATION_HUB", "RevocationHub"),
-        object("REVOCATION_RELAY", "RevocationRelay"),
+        objects_bindings,
         origin_binding,
     ]
     .concat();
-    let namespace = |class: &str| {
-        format!("(className = \"{class}\", uniqueKey = \"{class}\", enableSql = true)")
-    };
     let extras = Extras {
-        first: format!(
-            "durableObjectNamespaces = [{}, {}], durableObjectStorage = (localDisk = \"objects\"),",
-            namespace("RevocationHub"),
-            namespace("RevocationRelay"),
-        ),
+        first: workerd::objects_members(),
         others: vec![bindings.clone(); ISOLATES - 1],
         ..Extras::default()
     };

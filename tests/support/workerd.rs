@@ -331,6 +331,35 @@ pub fn kv_service(name: &str, address: SocketAddr) -> (String, String) {
     (service, format!("(name = \"{name}\", kvNamespace = \"{name}\"),\n"))
 }
 
+/// Where the Durable Objects of revocations keep what they know, and the bindings to them.
+#[allow(dead_code, reason = "most have no revocations")]
+pub fn objects_service(disk: &Path) -> (String, String) {
+    let binding = |name: &str, class: &str| {
+        format!(
+            "(name = \"{name}\", durableObjectNamespace = (className = \"{class}\", serviceName = \
+             \"main\")),\n"
+        )
+    };
+    (
+        format!("(name = \"objects\", disk = (path = \"{}\", writable = true)),\n", disk.display()),
+        binding("REVOCATION_HUB", "RevocationHub")
+            + &binding("REVOCATION_RELAY", "RevocationRelay"),
+    )
+}
+
+/// What the first Worker has for them, see [`Extras::first`].
+#[allow(dead_code, reason = "most have no revocations")]
+pub fn objects_members() -> String {
+    let namespace = |class: &str| {
+        format!("(className = \"{class}\", uniqueKey = \"{class}\", enableSql = true)")
+    };
+    format!(
+        "durableObjectNamespaces = [{}, {}],\n  durableObjectStorage = (localDisk = \"objects\"),",
+        namespace("RevocationHub"),
+        namespace("RevocationRelay"),
+    )
+}
+
 /// A Cap'n Proto text literal.
 fn quote(text: &str) -> String {
     let escaped = text.chars().fold(String::new(), |escaped, character| match character {

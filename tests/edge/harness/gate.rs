@@ -219,7 +219,7 @@ impl Gate {
         }
         if setup.relays.is_some() {
             modules.insert(0, Relays::module());
-            extras.first = Relays::members();
+            extras.first = workerd::objects_members();
         }
         let start = move || {
             let files = Files::with(&modules, &services, &bindings, &extras);

@@ -1,6 +1,6 @@
 //! The Durable Objects of a gate: their disk, which outlives workerd, and what can go wrong with them.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use tempfile::TempDir;
@@ -85,36 +85,11 @@ impl Relays {
 
     /// Services and bindings for workerd.
     pub(super) fn services(&self) -> (String, String) {
-        let services = format!(
-            "(name = \"objects\", disk = (path = \"{}\", writable = true)),\n\
-             (name = \"faults\", external = (address = \"{}\", http = ())),\n",
-            Path::display(self.disk.path()),
+        let (objects, bindings) = workerd::objects_service(self.disk.path());
+        let faults = format!(
+            "(name = \"faults\", external = (address = \"{}\", http = ())),\n",
             self.faults.addr,
         );
-        (services, bindings("main"))
+        (objects + &faults, bindings + "(name = \"FAULTS\", service = \"faults\"),\n")
     }
-
-    /// What the first Worker has besides: the objects.
-    pub(super) fn members() -> String {
-        let namespace = |class: &str| {
-            format!("(className = \"{class}\", uniqueKey = \"{class}\", enableSql = true)")
-        };
-        format!(
-            "durableObjectNamespaces = [{}, {}],\n  durableObjectStorage = (localDisk = \"objects\"),",
-            namespace("RevocationHub"),
-            namespace("RevocationRelay"),
-        )
-    }
-}
-
-fn bindings(service: &str) -> String {
-    let object = |name: &str, class: &str| {
-        format!(
-            "(name = \"{name}\", durableObjectNamespace = (className = \"{class}\", serviceName = \
-             \"{service}\")),\n"
-        )
-    };
-    object("REVOCATION_HUB", "RevocationHub")
-        + &object("REVOCATION_RELAY", "RevocationRelay")
-        + "(name = \"FAULTS\", service = \"faults\"),\n"
 }
