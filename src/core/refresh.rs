@@ -62,6 +62,12 @@ impl Age {
             Self::Expired => "expired",
         }
     }
+
+    /// Whether something of this age counts.
+    #[must_use]
+    pub const fn counts(self) -> bool {
+        matches!(self, Self::Fresh | Self::Stale)
+    }
 }
 
 /// What to do about it for one request.
@@ -121,20 +127,25 @@ impl RefreshClock {
     pub fn on_use(&self, now: Millis) -> Step {
         match self.age(now) {
             Age::Fresh => Step::Nothing,
-            Age::Stale => match self.on_need(now, self.schedule.cooldown_ms) {
+            Age::Stale => match self.on_miss(now) {
                 Step::Fetch => Step::FetchInBackground,
                 _ => Step::Nothing,
             },
-            Age::Absent | Age::Expired => self.on_need(now, self.schedule.cooldown_without_ms),
+            Age::Absent | Age::Expired => self.on_miss(now),
         }
     }
 
     /// What a request does that misses something in it.
     #[must_use]
     pub fn on_miss(&self, now: Millis) -> Step {
-        match self.age(now) {
-            Age::Fresh | Age::Stale => self.on_need(now, self.schedule.cooldown_ms),
-            Age::Absent | Age::Expired => self.on_need(now, self.schedule.cooldown_without_ms),
+        let Some(attempted_at) = self.attempted_at else { return Step::Fetch };
+        let until = self.cooldown_ends(attempted_at, self.age(now).counts());
+        if self.is_under_way(now) {
+            Step::Wait
+        } else if now < until {
+            Step::CoolingDown(until)
+        } else {
+            Step::Fetch
         }
     }
 
@@ -174,13 +185,8 @@ impl RefreshClock {
     /// From when on it may be tried again after an attempt that brought nothing.
     #[must_use]
     pub fn retry_at(&self) -> Option<Millis> {
-        let cooldown_ms = match self.fetched_at {
-            Some(_) => self.schedule.cooldown_ms,
-            None => self.schedule.cooldown_without_ms,
-        };
-        let pause_ends = self.failed_at.map(|at| at.saturating_add(self.schedule.pause_ms));
-        let attempt = self.attempted_at.filter(|_| self.failed)?.saturating_add(cooldown_ms);
-        Some(attempt.max(pause_ends.unwrap_or(attempt)))
+        let attempted_at = self.attempted_at.filter(|_| self.failed)?;
+        Some(self.cooldown_ends(attempted_at, self.fetched_at.is_some()))
     }
 
     /// Whether the last attempt brought nothing, so that nobody knows what has changed. One that was
@@ -234,18 +240,12 @@ impl RefreshClock {
         self.failed_at = Some(now);
     }
 
-    fn on_need(&self, now: Millis, cooldown: Millis) -> Step {
-        let Some(attempted_at) = self.attempted_at else { return Step::Fetch };
-        let waited = since(attempted_at, now);
-        let pause_ends = self.failed_at.map(|at| at.saturating_add(self.schedule.pause_ms));
-        let until = attempted_at.saturating_add(cooldown).max(pause_ends.unwrap_or(attempted_at));
-        if self.under_way && waited < self.lease_ms() {
-            Step::Wait
-        } else if now < until {
-            Step::CoolingDown(until)
-        } else {
-            Step::Fetch
-        }
+    /// Until when there is no other attempt after one, where something counts or nothing does.
+    fn cooldown_ends(&self, attempted_at: Millis, counts: bool) -> Millis {
+        let Schedule { cooldown_ms, cooldown_without_ms, pause_ms, .. } = self.schedule;
+        let cooldown_ms = if counts { cooldown_ms } else { cooldown_without_ms };
+        let ends = attempted_at.saturating_add(cooldown_ms);
+        self.failed_at.map_or(ends, |at| ends.max(at.saturating_add(pause_ms)))
     }
 }
 

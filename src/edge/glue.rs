@@ -1,8 +1,9 @@
 //! The functions of `glue.js`, typed.
 
-use js_sys::{Array, Promise};
+use js_sys::{Array, Promise, Uint8Array};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::{Closure, wasm_bindgen};
+use wasm_bindgen_futures::future_to_promise;
 use web_sys::Request;
 
 #[wasm_bindgen(module = "/src/edge/glue.js")]
@@ -94,7 +95,7 @@ extern "C" {
 
     /// The body of a request as an `Uint8Array`, or `undefined` if it is too long or broke off.
     #[wasm_bindgen(js_name = readBody)]
-    pub(super) async fn read_body(request: &Request, most_bytes: u32) -> JsValue;
+    async fn read_body(request: &Request, most_bytes: u32) -> JsValue;
 
     /// Sends a request and reads what comes back.
     #[wasm_bindgen(js_name = exchange)]
@@ -233,4 +234,19 @@ extern "C" {
     /// Writes a line about a fault of ours.
     #[wasm_bindgen(js_namespace = console, js_name = error)]
     pub(super) fn console_error(line: &str);
+}
+
+impl Context {
+    /// The promise of a response. A client that leaves does not stop what leads to it.
+    pub(super) fn promise(&self, response: impl Future<Output = JsValue> + 'static) -> JsValue {
+        let promise = future_to_promise(async move { Ok(response.await) });
+        self.wait_until(&promise);
+        promise.into()
+    }
+}
+
+/// The body of a request, unless it is too long or broke off.
+pub(super) async fn body(request: &Request, most_bytes: u32) -> Option<Vec<u8>> {
+    let body = read_body(request, most_bytes).await;
+    (!body.is_undefined()).then(|| Uint8Array::new(&body).to_vec())
 }

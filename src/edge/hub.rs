@@ -98,6 +98,19 @@ struct Hub {
     is_awake: Cell<bool>,
 }
 
+/// An entry, with what only the hub keeps of it.
+struct Row<'a> {
+    target: Fingerprint,
+    effect: Effect,
+    expires_at: NumericDate,
+    kind: objects::Cell,
+    issuer: objects::Cell,
+    value: objects::Cell,
+    reason: objects::Cell,
+    /// Who wants it.
+    by: &'a str,
+}
+
 /// A relay, as far as the hub knows it.
 struct Relay {
     name: String,
@@ -228,7 +241,17 @@ impl Hub {
                 if before.is_none() && !self.has_room_for(order)? {
                     return Ok(objects::failure(507));
                 }
-                (self.write(order, effect, expires_at, now).await?, expires_at, true)
+                let row = Row {
+                    target: order.target,
+                    effect,
+                    expires_at,
+                    kind: text_cell(Some(order.kind.name())),
+                    issuer: text_cell(Some(&order.issuer)),
+                    value: text_cell(order.value.as_deref()),
+                    reason: text_cell(order.reason.as_deref()),
+                    by: &order.by,
+                };
+                (self.write(row, now).await?, expires_at, true)
             }
         };
         let (acknowledged, known) = self.tell(sequence).await?;
@@ -256,27 +279,29 @@ impl Hub {
         let target = body.get("target").and_then(Value::as_str).and_then(Fingerprint::from_text);
         let Some(target) = target else { return Ok(objects::failure(400)) };
         let now = now().div_euclid(1_000);
-        let rows = sql(
-            &self.object,
-            "SELECT effect, expires_at, kind, issuer, value FROM log WHERE target = ? \
-             ORDER BY number DESC LIMIT 1",
-            &[target_cell(target)],
-        )?;
-        let row = rows.first().map(Vec::as_slice);
-        let Some([effect, expires_at, kind, issuer, value]) = row else {
+        let Some((number, effect, expires_at)) = self.latest_about(target)? else {
             return Ok(objects::failure(404));
         };
-        let expires_at = as_number(expires_at).and_then(|at| i64::try_from(at).ok()).unwrap_or(0);
-        if as_number(effect) == Some(0) || expires_at <= now {
+        if effect == Effect::Undo || expires_at <= now {
             return Ok(objects::failure(404));
         }
         let by = body.get("by").and_then(Value::as_str).unwrap_or_default();
-        let latest = self.next(
-            &[target_cell(target), cell(0), date_cell(expires_at), kind.clone(), issuer.clone()],
-            &[value.clone(), JsValue::NULL, text_cell(Some(by)), date_cell(now)],
-        )?;
-        self.arm(false, PUBLISH_MS).await;
-        log_entry("undone", latest, target, by, now);
+        let query = "SELECT kind, issuer, value FROM log WHERE number = ?";
+        let rows = sql(&self.object, query, &[cell(number)])?;
+        let Some([kind, issuer, value]) = rows.first().map(Vec::as_slice) else {
+            return Err(StorageFailed);
+        };
+        let row = Row {
+            target,
+            effect: Effect::Undo,
+            expires_at,
+            kind: kind.clone(),
+            issuer: issuer.clone(),
+            value: value.clone(),
+            reason: JsValue::NULL,
+            by,
+        };
+        let latest = self.write(row, now).await?;
         let (acknowledged, known) = self.tell(latest).await?;
         Ok(json_response(&json!({
             "id": target.to_string(),
@@ -305,50 +330,37 @@ impl Hub {
         Ok(Some((number, Effect::from_code(effect), expires_at)))
     }
 
-    async fn write(
-        &self,
-        order: &Order,
-        effect: Effect,
-        expires_at: NumericDate,
-        now: NumericDate,
-    ) -> Result<Number, StorageFailed> {
-        let latest = self.next(
+    /// Writes the next entry, in the place of what was said before about its target. Should a statement
+    /// fail, a number is left out, which is no harm.
+    async fn write(&self, row: Row<'_>, now: NumericDate) -> Result<Number, StorageFailed> {
+        let Row { target, effect, expires_at, kind, issuer, value, reason, by } = row;
+        let (target_cell, expiry) = (target_cell(target), date_cell(expires_at));
+        let count = "UPDATE state SET latest = latest + 1, entries = entries + 1 RETURNING latest";
+        let latest = number(&self.object, count, &[])?.ok_or(StorageFailed)?;
+        sql(
+            &self.object,
+            "INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             &[
-                target_cell(order.target),
+                cell(latest),
+                target_cell.clone(),
                 cell(effect.code().into()),
-                date_cell(expires_at),
-                text_cell(Some(order.kind.name())),
-                text_cell(Some(&order.issuer)),
-            ],
-            &[
-                text_cell(order.value.as_deref()),
-                text_cell(order.reason.as_deref()),
-                text_cell(Some(&order.by)),
+                expiry.clone(),
+                kind,
+                issuer,
+                value,
+                reason,
+                text_cell(Some(by)),
                 date_cell(now),
             ],
         )?;
-        // With the entry, so that relays are told whatever becomes of this request.
-        self.arm(false, PUBLISH_MS).await;
-        log_entry("revoked", latest, order.target, &order.by, now);
-        Ok(latest)
-    }
-
-    /// Writes the next entry, in the place of what was said before about its target. Should a statement
-    /// fail, a number is left out, which is no harm.
-    fn next(
-        &self,
-        what: &[objects::Cell; 5],
-        about: &[objects::Cell; 4],
-    ) -> Result<Number, StorageFailed> {
-        let count = "UPDATE state SET latest = latest + 1, entries = entries + 1 RETURNING latest";
-        let latest = number(&self.object, count, &[])?.ok_or(StorageFailed)?;
-        let row: Vec<_> = [cell(latest)].iter().chain(what).chain(about).cloned().collect();
-        sql(&self.object, "INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", &row)?;
-        let [target, _, expires_at, ..] = what;
         // What outlives this entry is an undoing. It stays, because somebody may have missed it and have
         // what it undid, which would count again once this is over.
         let older = "DELETE FROM log WHERE target = ? AND number < ? AND expires_at <= ?";
-        sql(&self.object, older, &[target.clone(), cell(latest), expires_at.clone()])?;
+        sql(&self.object, older, &[target_cell, cell(latest), expiry])?;
+        // With the entry, so that relays are told whatever becomes of this request.
+        self.arm(false, PUBLISH_MS).await;
+        let action = if effect == Effect::Undo { "undone" } else { "revoked" };
+        log_entry(action, latest, target, by, now);
         Ok(latest)
     }
 
@@ -559,7 +571,7 @@ impl Hub {
         // An aggregate of no rows is a row, of nothing.
         let next = "SELECT min(number) FROM log WHERE number > ?";
         while let Some(first) = number(&self.object, next, &[cell(from)])? {
-            let after = first.saturating_sub(1) / PART_NUMBERS * PART_NUMBERS;
+            let after = Published::part_of(first);
             parts.push(after);
             from = after.saturating_add(PART_NUMBERS);
         }

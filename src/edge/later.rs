@@ -3,7 +3,7 @@
 //! Every answer belongs to the request that asked: no promise is ever awaited by another one. What
 //! they share is plain memory, the gate's.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use wasm_bindgen::JsValue;
@@ -33,10 +33,7 @@ impl Waiting {
     /// The promise of the response. A client that leaves does not stop what leads to it: others may
     /// wait for what it finds out, and what would never go on would stay in memory for good.
     pub(super) fn answer(self, question: Question) -> JsValue {
-        let context = self.context.clone();
-        let answer = future_to_promise(async move { Ok(self.decided(question).await) });
-        context.wait_until(&answer);
-        answer.into()
+        self.context.clone().promise(self.decided(question))
     }
 
     async fn decided(mut self, mut question: Question) -> JsValue {
@@ -83,18 +80,10 @@ impl Waiting {
     /// Refreshes the list of revocations for a request that does not have to wait for it.
     async fn refresh_list(&mut self, patience_ms: u32) {
         let Self { isolate, gate, .. } = *self;
-        let is_refreshed = Rc::new(Cell::new(false));
-        let refresh = {
-            let (request, is_refreshed) = (Clone::clone(&self.request), Rc::clone(&is_refreshed));
-            future_to_promise(async move {
-                let refreshed = revocations::refresh(isolate, gate, &request, Source::Shared);
-                is_refreshed.set(refreshed.await);
-                Ok(JsValue::UNDEFINED)
-            })
-        };
-        self.context.wait_until(&refresh);
+        let request = Clone::clone(&self.request);
+        let refresh = revocations::refresh_later(isolate, gate, request, &self.context);
         glue::within(&refresh, patience_ms).await;
-        self.findings.list_was_refreshed(is_refreshed.get());
+        self.findings.list_was_sought();
     }
 
     /// Asks the auth service for a request that does not have to wait. The call goes on when it stops
@@ -156,8 +145,8 @@ pub(super) async fn find_out(
                 Refresh::Strict => Source::Relay,
                 Refresh::Needed | Refresh::Wanted(_) => Source::Shared,
             };
-            let is_refreshed = revocations::refresh(isolate, gate, request, source).await;
-            findings.list_was_refreshed(is_refreshed);
+            revocations::refresh(isolate, gate, request, source).await;
+            findings.list_was_sought();
             None
         }
         Question::Moment(millis) => {
@@ -193,7 +182,7 @@ pub(super) fn after_decision(
 ) {
     store(isolate, context, findings.take_change());
     if gate.take_list_due() {
-        revocations::refresh_later(isolate, gate, Clone::clone(request), context);
+        drop(revocations::refresh_later(isolate, gate, Clone::clone(request), context));
     }
     if let Some(provider) = gate.take_due() {
         context.wait_until(&future_to_promise(async move {

@@ -17,6 +17,7 @@ use super::glue::{self, Object};
 use crate::core::claims::NumericDate;
 use crate::core::revocation::delta::{Delta, Head};
 use crate::core::revocation::entry::{Effect, Entry, LogId, Number, seconds};
+use crate::core::revocation::published::PART_NUMBERS;
 use crate::core::revocation::target::Fingerprint;
 
 /// The bindings of their namespaces.
@@ -25,9 +26,6 @@ pub(super) const RELAY: &str = "REVOCATION_RELAY";
 
 /// The only hub.
 pub(super) const HUB_NAME: &str = "hub";
-
-/// The most entries of one part of the log that is sent or published: 1.5 MB.
-const MOST_ENTRIES: u32 = 65_536;
 
 /// The longest part of the log that is read, in bytes.
 pub(super) const MOST_DELTA_BYTES: u32 = 4 * 1024 * 1024;
@@ -87,7 +85,8 @@ pub(super) fn text_cell(text: Option<&str>) -> Cell {
     text.map_or(JsValue::NULL, JsValue::from_str)
 }
 
-/// What came after a number, up to another, as it is sent: as much as one part has room for.
+/// What came after a number, up to another, as it is sent: as much as one part has room for, which is
+/// 1.5 MB. A part that is sent has room for one that is published.
 pub(super) fn delta(
     object: &Object,
     log: LogId,
@@ -97,11 +96,11 @@ pub(super) fn delta(
 ) -> Result<Vec<u8>, StorageFailed> {
     let query = "SELECT number, target, effect, expires_at FROM log \
                  WHERE number > ? AND number <= ? ORDER BY number LIMIT ?";
-    let parameters: Array = [cell(after), cell(latest), MOST_ENTRIES.into()].iter().collect();
+    let parameters: Array = [cell(after), cell(latest), cell(PART_NUMBERS)].iter().collect();
     let rows = glue::pack_rows(object, query, &parameters).ok_or(StorageFailed)?;
     let entries: Vec<Entry> =
         rows.as_chunks::<ROW_BYTES>().0.iter().filter_map(|row| entry_of(row)).collect();
-    let is_page = entries.len() >= MOST_ENTRIES as usize;
+    let is_page = entries.len() as u64 >= PART_NUMBERS;
     let to = entries.last().filter(|_| is_page).map_or(latest, |last| last.number);
     Ok(Delta::write(&Head { log, after: after.min(to), to, latest, age_ms }, &entries))
 }
@@ -192,8 +191,7 @@ impl Asked {
 
 /// The body of a request to an object, as far as it came.
 pub(super) async fn body(request: &Request) -> Vec<u8> {
-    let body = glue::read_body(request, MOST_DELTA_BYTES).await;
-    if body.is_undefined() { Vec::new() } else { Uint8Array::new(&body).to_vec() }
+    glue::body(request, MOST_DELTA_BYTES).await.unwrap_or_default()
 }
 
 /// The response of an object whose database failed, or that was asked for nothing.

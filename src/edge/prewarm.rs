@@ -25,11 +25,7 @@ pub(super) fn answer(
     request: Request,
     context: &Context,
 ) -> JsValue {
-    let answer = async move { Ok(respond::send(&prewarm(isolate, gate, &request).await, "POST")) };
-    let promise = future_to_promise(answer);
-    // A client that leaves does not stop it.
-    context.wait_until(&promise);
-    promise.into()
+    context.promise(async move { respond::send(&prewarm(isolate, gate, &request).await, "POST") })
 }
 
 async fn prewarm(
@@ -38,8 +34,7 @@ async fn prewarm(
     request: &Request,
 ) -> TextResponse {
     let most_bytes = u32::try_from(MOST_LIST_BYTES).unwrap_or(u32::MAX);
-    let list = glue::read_body(request, most_bytes).await;
-    let list = (!list.is_undefined()).then(|| js_sys::Uint8Array::new(&list).to_vec());
+    let list = glue::body(request, most_bytes).await;
     let mut orders = match gate.prewarm(list.as_deref(), now()) {
         Ok(orders) => orders,
         Err(refusal) => return refusal,

@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 
+use js_sys::Promise;
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::{JsFuture, future_to_promise};
 use web_sys::Request;
@@ -80,13 +81,12 @@ pub(super) enum Source {
 }
 
 /// Refreshes the list: from the relay or, where that does not answer, from what the hub has published.
-/// Whether the relay has answered.
 pub(super) async fn refresh(
     isolate: &'static Isolate,
     gate: &'static Ready,
     request: &Request,
     source: Source,
-) -> bool {
+) {
     // A list that has nothing does not wait for the relay's time limit before it looks into KV.
     let is_new = gate.list_position().0.is_none() && gate.publishes();
     let published = is_new.then(|| {
@@ -95,14 +95,14 @@ pub(super) async fn refresh(
             Ok(JsValue::UNDEFINED)
         })
     });
-    let is_refreshed = pull(isolate, gate, request, source).await;
+    if pull(isolate, gate, request, source).await {
+        return;
+    }
     match published {
-        _ if is_refreshed => {}
         Some(published) => drop(JsFuture::from(published).await),
         None if gate.publishes() => read_published(isolate, gate).await,
         None => {}
     }
-    is_refreshed
 }
 
 /// Takes the list from KV, as far as it is newer there.
@@ -180,17 +180,19 @@ fn failed(isolate: &Isolate, gate: &Ready, why: &str, now: Millis) -> bool {
     false
 }
 
-/// Refreshes the list after the response.
+/// Refreshes the list whatever becomes of the request: the promise of that.
 pub(super) fn refresh_later(
     isolate: &'static Isolate,
     gate: &'static Ready,
     request: Request,
     context: &Context,
-) {
-    context.wait_until(&future_to_promise(async move {
+) -> Promise {
+    let refresh = future_to_promise(async move {
         refresh(isolate, gate, &request, Source::Shared).await;
         Ok(JsValue::UNDEFINED)
-    }));
+    });
+    context.wait_until(&refresh);
+    refresh
 }
 
 /// The promise of the answer to a call.
@@ -202,12 +204,9 @@ pub(super) fn answer(
     call: RevocationCall,
 ) -> JsValue {
     let method = request.method();
-    let answer =
-        async move { Ok(respond::send(&carry_out(isolate, gate, &request, &call).await, &method)) };
-    let promise = future_to_promise(answer);
-    // A client that leaves does not stop it.
-    context.wait_until(&promise);
-    promise.into()
+    context.promise(async move {
+        respond::send(&carry_out(isolate, gate, &request, &call).await, &method)
+    })
 }
 
 async fn carry_out(
@@ -219,8 +218,7 @@ async fn carry_out(
     let body = match call {
         RevocationCall::Add | RevocationCall::RevokeToken(_) => {
             let most_bytes = u32::try_from(MOST_ORDER_BYTES).unwrap_or(u32::MAX);
-            let body = glue::read_body(request, most_bytes).await;
-            (!body.is_undefined()).then(|| js_sys::Uint8Array::new(&body).to_vec())
+            glue::body(request, most_bytes).await
         }
         RevocationCall::List { .. } | RevocationCall::Undo(_) => None,
     };

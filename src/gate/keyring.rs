@@ -110,13 +110,13 @@ impl<K> KeyRing<K> {
     pub(super) fn is_in_doubt(&self, now: Millis) -> bool {
         self.published.as_ref().is_some_and(|clock| {
             let clock = clock.borrow();
-            clock.failed(now) || matches!(clock.age(now), Age::Absent | Age::Expired)
+            clock.failed(now) || !clock.age(now).counts()
         })
     }
 
     /// Whether there is no published set that counts, although there should be.
     pub(super) fn is_missing(&self, now: Millis) -> bool {
-        matches!(self.age(now), Some(Age::Absent | Age::Expired))
+        self.age(now).is_some_and(|age| !age.counts())
     }
 
     /// Whether the last attempt to fetch the set brought nothing.

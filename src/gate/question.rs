@@ -174,14 +174,11 @@ pub struct Findings {
     pub(super) verified_by: Option<String>,
     /// What is to be stored because of it.
     pub(super) change: Option<KvChange>,
-    /// Whether the list of revocations was refreshed for it, once that was tried.
-    pub(super) list_was_refreshed: Option<bool>,
+    pub(super) list: ListSought,
     /// Since when it waits for another request that refreshes the list.
     pub(super) list_since: Option<Millis>,
     /// Since when it needs what the relay says.
     pub(super) strict_since: Option<Millis>,
-    /// Whether it has had the relay asked because of that.
-    pub(super) was_strict: bool,
 }
 
 /// What a request knows of what KV says about its token.
@@ -194,6 +191,18 @@ pub(super) enum KvKnown {
     All,
     /// There may be something that it has not heard.
     Perhaps,
+}
+
+/// Whether a list of revocations was sought for a request, in vain or not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum ListSought {
+    /// It was not.
+    #[default]
+    NotYet,
+    /// Wherever there is one.
+    Somehow,
+    /// At the relay, because of a strict rule.
+    Strictly,
 }
 
 /// How much is asked anew.
@@ -247,9 +256,11 @@ impl Findings {
         self.change.take()
     }
 
-    /// The list of revocations was refreshed, or could not be.
-    pub const fn list_was_refreshed(&mut self, is_refreshed: bool) {
-        self.list_was_refreshed = Some(is_refreshed);
+    /// The list of revocations was refreshed, or could not be, or not yet.
+    pub const fn list_was_sought(&mut self) {
+        if matches!(self.list, ListSought::NotYet) {
+            self.list = ListSought::Somehow;
+        }
     }
 
     /// Whether the request may go on waiting for another one that refreshes the list.

@@ -8,14 +8,14 @@ use std::cell::{Cell, RefCell};
 use serde_json::{Value, json};
 
 use super::identity::{MOMENT_MS, ask};
-use super::question::{Findings, KvChange, Question, Refresh, Stored};
+use super::question::{Findings, KvChange, ListSought, Question, Refresh, Stored};
 use super::{Degrading, Gate, Stop};
 use crate::core::access::Freshness;
 use crate::core::cache::{Known, Verdict};
 use crate::core::claims::{Millis, NumericDate};
 use crate::core::config::{self, OnStale};
 use crate::core::denial::{Denial, Reason};
-use crate::core::refresh::{Age, RefreshClock, Schedule, Step};
+use crate::core::refresh::{RefreshClock, Schedule, Step};
 use crate::core::revocation::delta::{Delta, Head};
 use crate::core::revocation::entry::{LogId, Number};
 use crate::core::revocation::list::RevocationList;
@@ -192,13 +192,13 @@ impl<E: SignatureEngine> Gate<E> {
         let mut clock = revocations.clock.borrow_mut();
         clock.see_strictly(now);
         let step = clock.on_use(now);
-        let counts = matches!(clock.age(now), Age::Fresh | Age::Stale);
+        let counts = clock.age(now).counts();
         let serves = self.settings.revocation.on_stale == OnStale::Serve
             && self.degrading == Degrading::AsConfigured;
         match freshness {
             Freshness::Standard if counts => {
                 if step == Step::FetchInBackground {
-                    if findings.list_was_refreshed.is_none() && self.was_idle(&clock, now) {
+                    if findings.list == ListSought::NotYet && self.was_idle(&clock, now) {
                         return Err(ask(
                             Question::Revocations(Refresh::Wanted(IDLE_PATIENCE_MS)),
                             findings,
@@ -219,8 +219,8 @@ impl<E: SignatureEngine> Gate<E> {
                 if is_under_way && findings.may_wait_for_list(2 * clock.lease_ms(), now) {
                     return Err(ask(Question::Moment(MOMENT_MS), findings));
                 }
-                if !is_under_way && !findings.was_strict {
-                    findings.was_strict = true;
+                if !is_under_way && findings.list != ListSought::Strictly {
+                    findings.list = ListSought::Strictly;
                     return Err(ask(Question::Revocations(Refresh::Strict), findings));
                 }
             }
@@ -229,7 +229,7 @@ impl<E: SignatureEngine> Gate<E> {
                 revocations.due.set(step == Step::Fetch);
             }
             Freshness::Standard => match step {
-                Step::Fetch if findings.list_was_refreshed.is_none() => {
+                Step::Fetch if findings.list == ListSought::NotYet => {
                     return Err(ask(Question::Revocations(Refresh::Needed), findings));
                 }
                 Step::Wait if findings.may_wait_for_list(clock.lease_ms(), now) => {
@@ -374,7 +374,7 @@ impl<E: SignatureEngine> Gate<E> {
     fn goes_by_another_log(&self, published: &Published, now: Millis) -> bool {
         self.revocations.as_ref().is_some_and(|revocations| {
             let log = revocations.list.borrow().log();
-            let counts = matches!(revocations.clock.borrow().age(now), Age::Fresh | Age::Stale);
+            let counts = revocations.clock.borrow().age(now).counts();
             counts && log.is_some_and(|log| log != published.log)
         })
     }

@@ -130,7 +130,7 @@ fn a_list_is_waited_for_then_refreshed_in_the_background_then_waited_for_again()
     gate.begin_list(THEN);
     assert_eq!(first(&gate, &token, THEN + 1), Outcome::Wait);
     hub.refresh(&gate, THEN + 10, 0);
-    findings.list_was_refreshed(true);
+    findings.list_was_sought();
     assert_eq!(ask(&gate, &token, THEN + 10, &mut findings), PASSES);
     for (later, outcome, is_due) in [
         (1_009, PASSES, false),
@@ -146,7 +146,7 @@ fn a_list_is_waited_for_then_refreshed_in_the_background_then_waited_for_again()
     }
     // Without an answer, a list that counts still does, and one that does not is nothing.
     let mut findings = Findings::default();
-    findings.list_was_refreshed(false);
+    findings.list_was_sought();
     gate.begin_list(THEN + 20_000);
     gate.list_was_not_refreshed(THEN + 20_000);
     assert_eq!(ask(&gate, &token, THEN + 20_001, &mut findings), PASSES);
@@ -202,7 +202,7 @@ fn an_old_list_serves_only_where_both_the_table_and_the_switch_say_so() {
         hub.order(&json!({ "jti": "a" }), &settings, NOW);
         hub.refresh(&gate, THEN, 0);
         let mut findings = Findings::default();
-        findings.list_was_refreshed(false);
+        findings.list_was_sought();
         let late = THEN + 40_000;
         let good = token(&json!({ "jti": "b" }));
         assert_eq!(ask(&gate, &good, late, &mut findings), outcome, "{on_stale} {switch}");
@@ -224,7 +224,7 @@ fn a_strict_rule_asks_whatever_is_known() {
     let mut findings = Findings::default();
     let strict = Outcome::Refresh(Refresh::Strict);
     assert_eq!(ask_at(&gate, "/s", &token, THEN, &mut findings), strict);
-    findings.list_was_refreshed(false);
+    findings.list_was_sought();
     assert_eq!(ask_at(&gate, "/s", &token, THEN, &mut findings), UNKNOWN);
     hub.order(&json!({ "jti": "a" }), &settings, NOW);
     hub.refresh(&gate, THEN, 0);
@@ -536,7 +536,7 @@ proptest! {
                     let members = members(number);
                     let text = token(&serde_json::to_value(&members).unwrap());
                     let mut findings = Findings::default();
-                    findings.list_was_refreshed(false);
+                    findings.list_was_sought();
                     let outcome = ask(&gate, &text, seconds * 1_000, &mut findings);
                     let expected = model(&hub.log[..heard], &members, seconds);
                     prop_assert_eq!(outcome, if expected { REVOKED } else { PASSES });

@@ -160,7 +160,7 @@ impl World {
             }
             Question::Revocations(_) => {
                 self.refresh_list(gate);
-                findings.list_was_refreshed(self.has_relay);
+                findings.list_was_sought();
             }
             other @ (Question::Keys(_) | Question::Moment(_)) => panic!("{other:?}"),
         }

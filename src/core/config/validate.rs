@@ -27,6 +27,9 @@ const TOKEN_BYTES: std::ops::RangeInclusive<u64> = 256..=65_536;
 /// Longer than the auth service itself takes, KV saves nothing.
 const CACHE_TIMEOUT_MS: std::ops::RangeInclusive<u64> = 1..=5_000;
 
+/// Longer than a request can wait is a mistake; shorter than one round trip as well.
+const TIMEOUT_MS: std::ops::RangeInclusive<u64> = 50..=10_000;
+
 /// Where the mistakes go.
 #[derive(Default)]
 struct Problems(Vec<Problem>);

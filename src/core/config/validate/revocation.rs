@@ -1,7 +1,7 @@
 //! The part of the table about revocations.
 
 use super::super::{Provider, Revocation, RevocationClient, read};
-use super::{Problems, check_binding, positions, seconds, small, within};
+use super::{Problems, TIMEOUT_MS, check_binding, positions, seconds, small, within};
 
 /// More often than once a second nobody can be told that anything has changed; less often than every
 /// minute is no revocation.
@@ -12,8 +12,6 @@ const MOST_STALENESS_SECONDS: u64 = 3_600;
 const RETENTION_SECONDS: std::ops::RangeInclusive<u64> = 3_600..=31_536_000;
 /// Each is told of every revocation.
 const RELAYS: std::ops::RangeInclusive<u64> = 1..=16;
-/// Longer than a request can wait is a mistake; shorter than one round trip as well.
-const TIMEOUT_MS: std::ops::RangeInclusive<u64> = 50..=10_000;
 
 pub(super) fn revocation(
     table: Option<read::Revocation>,

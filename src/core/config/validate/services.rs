@@ -2,11 +2,9 @@
 
 use super::super::read;
 use super::super::{ClientAuthentication, Introspection, KeySetLocation, OpaqueTokens, RemoteKeys};
-use super::{Problems, check_binding, is_web_origin, seconds, small, within};
+use super::{Problems, TIMEOUT_MS, check_binding, is_web_origin, seconds, small, within};
 use crate::core::problem::quoted;
 
-/// Longer than a request can wait is a mistake; shorter than one round trip as well.
-const TIMEOUT_MS: std::ops::RangeInclusive<u64> = 50..=10_000;
 /// A set that is fetched more often would be a load on the issuer, less often no rotation.
 const REFRESH_SECONDS: std::ops::RangeInclusive<u64> = 10..=86_400;
 /// Shorter would let invented key identifiers make us ask at will, longer would make a key that was
