@@ -102,6 +102,24 @@ fn what_the_auth_service_has_named_is_revoked_also_by_the_signature_alone() {
 }
 
 #[test]
+fn what_the_auth_service_names_is_revoked_as_what_the_token_names() {
+    for session in [json!({ "sid": "s" }), json!({ "sid": "s", "iat": NOW })] {
+        let mut setup = asking(&RSA, &json!({ "on_outage": "deny" }), true);
+        setup.has_relays = true;
+        let gate = setup.gate();
+        let (mut world, mut hub) = (World::new(session), Hub::default());
+        hub.revoke(&gate, Kind::Session, "another", world.now);
+        assert_eq!(mode(&world.present(&gate, &token("a"))), Mode::Normal);
+        hub.revoke(&gate, Kind::Session, "s", world.now);
+        // One that was asked about before, and one that was not.
+        for jti in ["a", "b"] {
+            let outcome = world.present(&gate, &token(jti));
+            assert_eq!(outcome, Outcome::Denied(Reason::Revoked), "{jti}");
+        }
+    }
+}
+
+#[test]
 fn a_rule_can_say_otherwise_and_of_several_readings_the_strictest_counts() {
     let mut setup = asking(&RSA, &json!({ "on_outage": "signature" }), true);
     setup.table["rules"] = json!([

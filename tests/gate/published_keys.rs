@@ -131,6 +131,17 @@ fn nobody_waits_for_keys_longer_than_one_fetch_can_take() {
 }
 
 #[test]
+fn who_waited_while_another_fetch_began_does_not_know_of_any_key() {
+    let (gate, mut waiter) = (fetching(), Findings::default());
+    gate.begin_keys(0, THEN);
+    assert_eq!(step(&gate, &token("a"), THEN, &mut waiter), Step::Moment);
+    // It is under way, and has not failed.
+    gate.begin_keys(0, THEN + 3_000);
+    let denied = Step::Deny(Reason::KeysUnavailable);
+    assert_eq!(step(&gate, &token("a"), THEN + 5_000, &mut waiter), denied);
+}
+
+#[test]
 fn a_token_of_a_key_that_is_here_does_not_wait_for_others() {
     let mut setup = Setup::new(&["RS256"], &RSA);
     setup.table["providers"][0]["jwks_uri"] = "https://issuer.example/jwks".into();
