@@ -30,6 +30,8 @@ pub mod revocation;
 pub mod rules;
 pub mod sealed;
 pub mod secret;
+pub mod socket;
+pub mod subprotocol;
 pub mod tally;
 pub mod token;
 pub mod validation;

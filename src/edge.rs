@@ -25,6 +25,7 @@ mod proxy;
 mod relay;
 mod respond;
 mod revocations;
+mod socket;
 
 use std::panic;
 
@@ -42,7 +43,8 @@ use later::Waiting;
 
 pub use glue::{Context, Object};
 pub use hub::{hub_alarm, hub_fetch};
-pub use relay::relay_fetch;
+pub use relay::{relay_alarm, relay_closed, relay_fetch, relay_message};
+pub use socket::{Pump, Supervisor};
 
 /// Runs when an instance of the module starts. A panic ends it: the operator is told where that was, and
 /// the next call starts another one (the flags for that are in tools/build.sh).
@@ -66,7 +68,9 @@ pub fn serve(request: &Request, env: &JsValue, context: &Context) -> JsValue {
             Err(denial) => respond::deny(isolate, &head, &denial, now, None),
         },
         State::Ready(gate) => match gate.decide(&head, now, &mut findings) {
-            Ok(Decision::Forward(permit)) => proxy::forward(isolate, request, &head, &permit),
+            Ok(Decision::Forward(permit)) => {
+                proxy::forward(isolate, gate, request, context, &head, permit)
+            }
             Ok(Decision::Answer(response)) => respond::send(&response, head.method),
             Ok(Decision::Prewarm) => prewarm::answer(isolate, gate, Clone::clone(request), context),
             Ok(Decision::Revocations(call)) => {

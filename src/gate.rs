@@ -17,11 +17,12 @@ mod question;
 mod revocation;
 mod revoke;
 mod service;
+mod socket;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use crate::core::access::{Access, Freshness, Lack, Requirement};
+use crate::core::access::{Access, Freshness, Lack, Requirement, Upgrades};
 use crate::core::assertion::{Assertion, Signer};
 use crate::core::cache::TokenCache;
 use crate::core::claims::{Millis, NumericDate};
@@ -50,6 +51,7 @@ pub use question::{
 };
 pub use revocation::NotTaken;
 pub use revoke::{HubCall, RevocationCall, Revoker};
+pub use socket::{Renewal, Upgrade, Watch};
 
 /// Everything that a decision needs, ready: the settings, the keys, what is already known.
 pub struct Gate<E: SignatureEngine> {
@@ -177,7 +179,12 @@ impl<E: SignatureEngine> Gate<E> {
         // (4) to (7)
         let identity = self.identify(head, &rules, now, findings)?;
         // (8)
-        Ok(Decision::Forward(self.permit(head, &path, &identity)))
+        let permit = self.permit(head, &path, &identity);
+        Ok(Decision::Forward(if head.is_websocket_upgrade() {
+            permit.with_upgrade(self.upgrade(rules, &identity)?)
+        } else {
+            permit
+        }))
     }
 
     /// The provider whose keys should be fetched again once there is a response, if any.
@@ -232,17 +239,37 @@ impl<E: SignatureEngine> Gate<E> {
                 Access::Optional | Access::Public => Ok(Identity::Anonymous),
             };
         };
+        let freshness = each(rules).map(|(rule, _)| rule.revocation).max().unwrap_or_default();
+        let assured = self.authorize(&credentials.token, rules, freshness, now, findings)?;
+        // (7)
+        let provider = assured.basis.facts().ok().map(|facts| facts.provider);
+        let assertion = self
+            .assertion(&credentials.token, &assured, now)
+            .map_err(|denial| at_rule(Denial { provider, ..denial }))?;
+        Ok(Identity::Known { assured, assertion, credentials })
+    }
+
+    /// Finds out about a token, and whether the rules let it pass. `freshness` is what they ask of the
+    /// list of revocations.
+    fn authorize(
+        &self,
+        token: &str,
+        rules: &Matched<'_, Requirement>,
+        freshness: Freshness,
+        now: Millis,
+        findings: &mut Findings,
+    ) -> Result<Assured, Stop> {
+        let (_, strictest) = strictest(rules);
+        let at_rule = |denial: Denial| Denial { rule: strictest, ..denial };
         // (5)
         let lenience = |usual| {
             each(rules).map(|(rule, _)| rule.on_outage.unwrap_or(usual)).min().unwrap_or(usual)
         };
-        let freshness = each(rules).map(|(rule, _)| rule.revocation).max().unwrap_or_default();
-        let assured = self.assure(&credentials.token, lenience, freshness, now, findings).map_err(
-            |stop| match stop {
+        let assured =
+            self.assure(token, lenience, freshness, now, findings).map_err(|stop| match stop {
                 Stop::Denied(denial) => Stop::Denied(at_rule(denial)),
                 asking @ Stop::Asking(_) => asking,
-            },
-        )?;
+            })?;
         let facts = assured.basis.facts().map_err(|reason| at_rule(Denial::new(reason)))?;
         // (6)
         for (requirement, rule) in each(rules) {
@@ -263,11 +290,7 @@ impl<E: SignatureEngine> Gate<E> {
                 }
             })?;
         }
-        // (7)
-        let assertion = self
-            .assertion(&credentials.token, &assured, now)
-            .map_err(|denial| at_rule(Denial { provider: Some(facts.provider), ..denial }))?;
-        Ok(Identity::Known { assured, assertion, credentials })
+        Ok(assured)
     }
 
     /// The assertion to send, if the configuration asks for one: the last one while it is young and
@@ -309,6 +332,8 @@ static DEFAULT_REQUIREMENT: Requirement = Requirement {
     claims: Vec::new(),
     on_outage: None,
     revocation: Freshness::Standard,
+    websocket: Upgrades::Supervise,
+    max_buffered_bytes: None,
 };
 
 /// The requirements that a request must satisfy, with the rule that each comes from.

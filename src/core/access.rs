@@ -25,6 +25,20 @@ pub struct Requirement {
     pub on_outage: Option<OnOutage>,
     /// How current the list of revocations has to be.
     pub revocation: Freshness,
+    /// What becomes of a WebSocket once it is open.
+    pub websocket: Upgrades,
+    /// How much may wait for one side of a supervised WebSocket, in bytes; `None` for the usual.
+    pub max_buffered_bytes: Option<u32>,
+}
+
+/// What becomes of a WebSocket once it is open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Upgrades {
+    /// Its handshake was judged, and that is all: the runtime pumps.
+    Handshake,
+    /// It ends when its token does.
+    #[default]
+    Supervise,
 }
 
 /// How current the list of revocations has to be that a request is checked against.

@@ -53,6 +53,8 @@ pub struct Settings {
     pub forward: Forward,
     /// How revocations are kept.
     pub revocation: Revocation,
+    /// What supervised WebSockets may do.
+    pub websocket: Websocket,
 }
 
 /// What validations are kept in KV for.
@@ -214,6 +216,21 @@ pub enum OnStale {
     Deny,
     /// Go by the list that there is. Only where `ALLOW_DEGRADED_AUTH` is on.
     Serve,
+}
+
+/// What supervised WebSockets may do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Websocket {
+    /// The word that begins a message with a fresh token, if that is possible.
+    pub renewal: Option<String>,
+    /// The longest message, in bytes, if it is shorter than the platform's.
+    pub max_message_bytes: Option<u32>,
+    /// After so long without a message it ends, in seconds.
+    pub idle_timeout_seconds: Option<i64>,
+    /// How many a subject may have at one relay.
+    pub max_sockets_per_subject: Option<u32>,
+    /// How many leashes one relay holds.
+    pub leashes_per_relay: u32,
 }
 
 /// A client that may revoke its own tokens.

@@ -1,18 +1,21 @@
 //! Finding the token in a request, and taking it out again.
 //!
-//! In scope: the places of RFC 6750 section 2, cookies and other headers, and when a cookie may
-//! count. Out of scope: what the token says.
+//! In scope: the places of RFC 6750 section 2, cookies, other headers and the subprotocols of a
+//! WebSocket ([`super::subprotocol`]), and when a cookie may count. Out of scope: what the token says.
 
 use std::borrow::Cow;
 
 use super::path::percent_decode;
 use super::request::RequestHead;
+use super::subprotocol;
 
 /// A place where a token may be.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Source {
     /// `Authorization: Bearer` (RFC 6750 section 2.1).
     Authorization,
+    /// The subprotocols that a WebSocket handshake offers.
+    WebSocketProtocol,
     /// The cookie of this name.
     Cookie(String),
     /// The query parameter of this name (RFC 6750 section 2.3).
@@ -51,6 +54,7 @@ pub fn find<'a>(
     for source in sources {
         let token = match source {
             Source::Authorization => authorization(head)?.map(Cow::Borrowed),
+            Source::WebSocketProtocol => websocket_protocol(head)?,
             Source::Cookie(name) => cookie(head, name)?.map(Cow::Borrowed),
             Source::Query(name) => query(head, name)?,
             Source::Header(name) => header(head, name)?.map(Cow::Borrowed),
@@ -71,7 +75,8 @@ pub fn find<'a>(
 }
 
 /// Whether a value has the form `b64token` of RFC 6750 section 2.1.
-fn is_token(text: &str) -> bool {
+#[must_use]
+pub fn is_token(text: &str) -> bool {
     let body = text.trim_end_matches('=');
     // Eight at a time: every request has its token looked at, and in wasm a branch for each byte
     // takes four times as long.
@@ -117,6 +122,16 @@ fn authorization<'a>(head: &RequestHead<'a>) -> Result<Option<&'a str>, Credenti
         return if hidden { Err(CredentialsFault::Several) } else { Ok(None) };
     };
     one_token(token).map(Some)
+}
+
+/// Nothing but a handshake offers subprotocols.
+fn websocket_protocol<'a>(
+    head: &RequestHead<'a>,
+) -> Result<Option<Cow<'a, str>>, CredentialsFault> {
+    match head.header(subprotocol::HEADER) {
+        Some(value) if head.is_websocket_upgrade() => subprotocol::token(value),
+        _ => Ok(None),
+    }
 }
 
 fn header<'a>(head: &RequestHead<'a>, name: &str) -> Result<Option<&'a str>, CredentialsFault> {
@@ -277,7 +292,10 @@ mod tests {
         || Source::Cookie("session".into()),
         || Source::Query("access_token".into()),
         || Source::Header("x-token".into()),
+        || Source::WebSocketProtocol,
     ];
+
+    const HANDSHAKE: &str = "GET\nhttp://a/\nupgrade\nwebsocket\nsec-websocket-protocol\n";
 
     fn find_in(packed: &str) -> Result<Option<(String, usize)>, CredentialsFault> {
         let sources: Vec<Source> = SOURCES.iter().map(|source| source()).collect();
@@ -340,6 +358,18 @@ mod tests {
         ] {
             assert_eq!(find_in(packed), Err(CredentialsFault::Several), "{packed}");
         }
+    }
+
+    #[test]
+    fn only_a_handshake_offers_a_token_among_its_subprotocols() {
+        let found = find_in(&format!("{HANDSHAKE}bearer, abc, chat"));
+        assert_eq!(found, Ok(Some(("abc".to_owned(), 4))));
+        let plain = "GET\nhttp://a/\nsec-websocket-protocol\nbearer, abc";
+        assert_eq!(find_in(plain), Ok(None));
+        assert_eq!(find_in(&format!("{HANDSHAKE}chat")), Ok(None));
+        assert_eq!(find_in(&format!("{HANDSHAKE}bearer")), Err(CredentialsFault::Malformed));
+        let both = format!("{HANDSHAKE}bearer, a\nauthorization\nBearer a");
+        assert_eq!(find_in(&both), Err(CredentialsFault::Several));
     }
 
     #[test]

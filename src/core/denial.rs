@@ -29,6 +29,8 @@ pub enum Code {
     Misconfigured,
     /// A check could not be made.
     AuthUnavailable,
+    /// As many WebSockets as the operator lets a subject have.
+    TooManySockets,
     /// The origin could not be reached, or broke off.
     OriginUnreachable,
     /// The origin took too long.
@@ -104,6 +106,8 @@ pub enum Reason {
     Revoked,
     /// The list of revocations is too old to tell.
     RevocationsUnknown,
+    /// Its subject has as many WebSockets as it may.
+    TooManySockets,
     /// The auth service gave no answer.
     AuthServiceSilent,
     /// The issuer's keys could not be fetched.
@@ -168,7 +172,7 @@ pub struct Recipient<'a> {
 
 impl Reason {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 41] = [
         Self::NoCredentials,
         Self::SeveralCredentials,
         Self::MalformedCredentials,
@@ -199,6 +203,7 @@ impl Reason {
         Self::UnknownToken,
         Self::Revoked,
         Self::RevocationsUnknown,
+        Self::TooManySockets,
         Self::AuthServiceSilent,
         Self::KeysUnavailable,
         Self::AuthServiceRefusesUs,
@@ -245,6 +250,7 @@ impl Reason {
             Self::UnknownToken => "unknown_token",
             Self::Revoked => "revoked",
             Self::RevocationsUnknown => "revocations_unknown",
+            Self::TooManySockets => "too_many_sockets",
             Self::AuthServiceSilent => "auth_service_silent",
             Self::KeysUnavailable => "keys_unavailable",
             Self::AuthServiceRefusesUs => "auth_service_refuses_us",
@@ -305,6 +311,7 @@ impl Reason {
                 Code::AuthUnavailable
             }
             Self::Expired => Code::ExpiredToken,
+            Self::TooManySockets => Code::TooManySockets,
             Self::MissingScope | Self::WrongClaim => Code::InsufficientScope,
             Self::BadConfiguration | Self::AssertionFailed | Self::AuthServiceRefusesUs => {
                 Code::Misconfigured
@@ -331,6 +338,7 @@ impl Code {
             Self::InsufficientScope => "insufficient_scope",
             Self::Misconfigured => "misconfigured",
             Self::AuthUnavailable => "auth_unavailable",
+            Self::TooManySockets => "too_many_sockets",
             Self::OriginUnreachable | Self::OriginTimeout => "origin_unreachable",
             Self::NotFound => "not_found",
             Self::Unauthorized => "unauthorized",
@@ -351,6 +359,7 @@ impl Code {
             Self::InsufficientScope => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
+            Self::TooManySockets => 429,
             Self::OriginUnreachable => 502,
             Self::Misconfigured | Self::AuthUnavailable => 503,
             Self::OriginTimeout => 504,
@@ -369,6 +378,7 @@ impl Code {
             Self::InsufficientScope => "The access token does not grant this",
             Self::Misconfigured => "The gate is not configured correctly",
             Self::AuthUnavailable => "The access token cannot be checked at the moment",
+            Self::TooManySockets => "There are too many WebSockets of this subject",
             Self::OriginUnreachable => "The origin did not answer",
             Self::OriginTimeout => "The origin did not answer in time",
             Self::NotFound => "There is no such endpoint",
@@ -401,6 +411,7 @@ impl Code {
             )),
             Self::Misconfigured
             | Self::AuthUnavailable
+            | Self::TooManySockets
             | Self::OriginUnreachable
             | Self::OriginTimeout
             | Self::NotFound
@@ -677,6 +688,7 @@ mod tests {
             (R::UnknownToken, "unknown_token", "invalid_token", 401),
             (R::Revoked, "revoked", "revoked_token", 401),
             (R::RevocationsUnknown, "revocations_unknown", "auth_unavailable", 503),
+            (R::TooManySockets, "too_many_sockets", "too_many_sockets", 429),
             (R::AuthServiceSilent, "auth_service_silent", "auth_unavailable", 503),
             (R::KeysUnavailable, "keys_unavailable", "auth_unavailable", 503),
             (R::AuthServiceRefusesUs, "auth_service_refuses_us", "misconfigured", 503),

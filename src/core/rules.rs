@@ -17,8 +17,8 @@ mod check;
 mod host;
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
-use std::collections::{BTreeSet, HashMap};
 use std::hash::BuildHasherDefault;
 
 use self::check::{CheckedMatch, check};
@@ -82,12 +82,14 @@ impl<T> RuleTable<T> {
         }
 
         let mut folded = Index::default();
-        let mut conflicts = BTreeSet::new();
         for (rule, matched) in &checked {
-            conflicts.extend(folded.insert(&matched.folded, matched, *rule));
+            for (other, rule) in folded.insert(&matched.folded, matched, *rule) {
+                let conflict = RuleError::Conflict { rule, other };
+                if !errors.contains(&conflict) {
+                    errors.push(conflict);
+                }
+            }
         }
-        errors
-            .extend(conflicts.into_iter().map(|(other, rule)| RuleError::Conflict { rule, other }));
         if !errors.is_empty() {
             return Err(errors);
         }

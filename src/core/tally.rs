@@ -10,6 +10,7 @@ use super::denial::Reason;
 use super::introspection::Silence;
 use super::mode::Mode;
 use super::sealed::Rejected;
+use super::socket::Ending;
 
 /// Counts, from the start of the isolate on.
 #[derive(Debug)]
@@ -24,6 +25,9 @@ pub struct Tally {
     answers: Counter,
     silences: [Counter; Silence::ALL.len()],
     degraded: [Counter; Mode::DEGRADED.len()],
+    opened: Counter,
+    closed: Counter,
+    endings: [Counter; Ending::ALL.len()],
 }
 
 impl Tally {
@@ -41,6 +45,9 @@ impl Tally {
             answers: Counter::new(),
             silences: [const { Counter::new() }; Silence::ALL.len()],
             degraded: [const { Counter::new() }; Mode::DEGRADED.len()],
+            opened: Counter::new(),
+            closed: Counter::new(),
+            endings: [const { Counter::new() }; Ending::ALL.len()],
         }
     }
 
@@ -93,6 +100,21 @@ impl Tally {
         }
     }
 
+    /// Counts a supervised WebSocket that was opened.
+    pub fn open_socket(&self) {
+        self.opened.count();
+    }
+
+    /// Counts one that is gone.
+    pub fn close_socket(&self) {
+        self.closed.count();
+    }
+
+    /// Counts one that we ended, and why.
+    pub fn end_socket(&self, ending: Ending) {
+        count_one(&Ending::ALL, &self.endings, &ending);
+    }
+
     /// How many requests were permitted.
     #[must_use]
     pub const fn permitted(&self) -> u64 {
@@ -136,6 +158,18 @@ impl Tally {
     /// Why they did not, and how often.
     pub fn silences(&self) -> impl Iterator<Item = (Silence, u64)> {
         counted(&Silence::ALL, &self.silences)
+    }
+
+    /// How many supervised WebSockets are open, and how many there ever were.
+    #[must_use]
+    pub const fn sockets(&self) -> (u64, u64) {
+        let opened = self.opened.get();
+        (opened.saturating_sub(self.closed.get()), opened)
+    }
+
+    /// Why we ended some of them, and how often.
+    pub fn endings(&self) -> impl Iterator<Item = (Ending, u64)> {
+        counted(&Ending::ALL, &self.endings)
     }
 
     /// On what less than usual permits rested, and how often.

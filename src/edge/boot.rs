@@ -33,6 +33,8 @@ pub(super) struct Isolate {
     pub(super) faults_logged: LogBudget,
     /// For permits that rest on less than usual.
     pub(super) degraded_logged: LogBudget,
+    /// For supervised WebSockets that we end.
+    pub(super) sockets_logged: LogBudget,
     /// Memory for the head of a request, used again by the next one.
     head: Cell<Vec<u8>>,
     /// Where isolates leave each other what they have found out.
@@ -127,6 +129,7 @@ impl Isolate {
             denials_logged: LogBudget::default(),
             faults_logged: LogBudget::default(),
             degraded_logged: LogBudget::default(),
+            sockets_logged: LogBudget::default(),
             head: Cell::default(),
             _on_origin_failure: handler,
         }

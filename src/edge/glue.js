@@ -30,9 +30,10 @@ export function serviceBinding(env, name) {
   return typeof service?.fetch === "function" ? service : undefined;
 }
 
-let originFailed;
+/** Makes a response of a failed origin. */
+export let originFailed;
 
-/** Registers what makes a response of a failed origin: (request, message) => Response. */
+/** Registers what does: (request, message) => Response. */
 export function onOriginFailure(handler) {
   originFailed = handler;
 }
@@ -42,25 +43,35 @@ export function onOriginFailure(handler) {
  * untouched. `edits` are lines: names of headers to remove, an empty line, names and values to set.
  */
 export function forward(service, request, url, edits, keepBody) {
-  let target = url ?? request.url;
-  let init;
+  let parts;
   try {
-    if (keepBody && request.body !== null) {
-      // The only form that keeps a body with every method, and its length.
-      target = new Request(target, request);
-      edit(target.headers, edits);
-    } else {
-      // Without an object for the outgoing request, which nothing here would look at.
-      const headers = new Headers(request.headers);
-      edit(headers, edits);
-      init = { method: request.method, headers, redirect: "manual" };
-    }
+    parts = outgoing(request, url, edits, keepBody);
   } catch {
     // The message would repeat the URL, with a token that may be in its query.
     return originFailed(request, "");
   }
-  const answer = service === undefined ? fetch(target, init) : service.fetch(target, init);
+  const answer = send(service, parts[0], parts[1]);
   return answer.then(undefined, (error) => originFailed(request, String(error)));
+}
+
+/** What `send` takes for a request that is sent on. */
+export function outgoing(request, url, edits, keepBody) {
+  const target = url ?? request.url;
+  if (keepBody && request.body !== null) {
+    // The only form that keeps a body with every method, and its length.
+    const outgoing = new Request(target, request);
+    edit(outgoing.headers, edits);
+    return [outgoing, undefined];
+  }
+  // Without an object for the outgoing request, which nothing here would look at.
+  const headers = new Headers(request.headers);
+  edit(headers, edits);
+  return [target, { method: request.method, headers, redirect: "manual" }];
+}
+
+/** Asks the origin. */
+export function send(service, target, init) {
+  return service === undefined ? fetch(target, init) : service.fetch(target, init);
 }
 
 function edit(headers, edits) {
@@ -405,6 +416,35 @@ export function putRows(object, first, statement, packed, last, parameters) {
   } catch (error) {
     storageFailed(error);
     return false;
+  }
+}
+
+/** How many leashes an object holds, or those of one tag. */
+export function leashCount(object, tag) {
+  return object.state.getWebSockets(tag === undefined ? undefined : tag).length;
+}
+
+/** Takes a leash, and says something over it first, unless that is nothing: the response. */
+export function takeLeash(object, tags, first) {
+  const [outer, leash] = Object.values(new WebSocketPair());
+  object.state.acceptWebSocket(leash, tags.split("."));
+  // A copy, because `first` is memory of the wasm.
+  if (first.length > 0) leash.send(first.slice());
+  return new Response(null, { status: 101, webSocket: outer });
+}
+
+/** Says something over all leashes of a tag. */
+export function sayToAll(object, tag, said) {
+  const bytes = said.slice();
+  for (const leash of object.state.getWebSockets(tag)) say(leash, bytes);
+}
+
+/** Says something over a leash. */
+export function say(leash, said) {
+  try {
+    leash.send(said.slice());
+  } catch {
+    // It is being closed.
   }
 }
 

@@ -1,5 +1,7 @@
 //! The functions of `glue.js`, typed.
 
+use std::pin::Pin;
+
 use js_sys::{Array, Promise, Uint8Array};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::{Closure, wasm_bindgen};
@@ -171,6 +173,22 @@ extern "C" {
         parameters: &Array,
     ) -> bool;
 
+    /// How many leashes an object holds, or those of one tag.
+    #[wasm_bindgen(js_name = leashCount)]
+    pub(super) fn leash_count(object: &Object, tag: Option<&str>) -> u32;
+
+    /// Takes a leash with these tags, which are parted by dots: the response.
+    #[wasm_bindgen(js_name = takeLeash)]
+    pub(super) fn take_leash(object: &Object, tags: &str, first: &[u8]) -> JsValue;
+
+    /// Says something over all leashes of a tag.
+    #[wasm_bindgen(js_name = sayToAll)]
+    pub(super) fn say_to_all(object: &Object, tag: &str, said: &[u8]);
+
+    /// Says something over a leash.
+    #[wasm_bindgen(js_name = say)]
+    pub(super) fn say(leash: &JsValue, said: &[u8]);
+
     /// Sees to it that the object is called within that time.
     #[wasm_bindgen(js_name = setAlarm)]
     pub(super) async fn set_alarm(object: &Object, millis: u32);
@@ -239,10 +257,21 @@ extern "C" {
 impl Context {
     /// The promise of a response. A client that leaves does not stop what leads to it.
     pub(super) fn promise(&self, response: impl Future<Output = JsValue> + 'static) -> JsValue {
-        let promise = future_to_promise(async move { Ok(response.await) });
+        let promise = promise(response);
         self.wait_until(&promise);
         promise.into()
     }
+}
+
+/// The promise of what a future gives. Boxed, because the code that runs a future is made for each type of
+/// future otherwise, and the module is a tenth larger.
+pub(super) fn promise(future: impl Future<Output = JsValue> + 'static) -> Promise {
+    run(Box::pin(future))
+}
+
+#[inline(never)]
+fn run(future: Pin<Box<dyn Future<Output = JsValue>>>) -> Promise {
+    future_to_promise(async move { Ok(future.await) })
 }
 
 /// The body of a request, unless it is too long or broke off.

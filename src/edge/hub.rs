@@ -9,14 +9,13 @@
 //! being told at the moment, and when the alarm is due.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use js_sys::Promise;
-use serde_json::{Value, json};
+use serde_json::Value;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-use wasm_bindgen_futures::{future_to_promise, spawn_local};
+use wasm_bindgen_futures::spawn_local;
 use web_sys::Request;
 
 use super::boot::{Isolate, State};
@@ -28,6 +27,7 @@ use super::objects::{
     text_cell,
 };
 use crate::core::claims::{Millis, NumericDate};
+use crate::core::json::object;
 use crate::core::json::parse_strict;
 use crate::core::revocation::entry::{Effect, LogId, Number};
 use crate::core::revocation::list::FORGET_AFTER_SECONDS;
@@ -87,7 +87,7 @@ struct Hub {
     object: Object,
     relays: JsValue,
     /// The relays that are being told at the moment, and since when. That ends by itself.
-    pushing: RefCell<BTreeMap<String, Millis>>,
+    pushing: RefCell<Vec<(String, Millis)>>,
     /// How long after a failure the next attempt is, in milliseconds.
     retry_ms: Cell<u32>,
     /// When the list was last published, or that was tried.
@@ -119,28 +119,28 @@ struct Relay {
 }
 
 thread_local! {
-    static HUBS: Known<Hub> = const { RefCell::new(BTreeMap::new()) };
+    static HUBS: Known<Hub> = const { RefCell::new(Vec::new()) };
 }
 
 /// A request to the hub.
 #[wasm_bindgen(js_name = hubFetch)]
 pub fn hub_fetch(object: Object, request: Request) -> Promise {
-    future_to_promise(async move {
-        let Ok(hub) = Hub::of(object) else { return Ok(objects::failure(500)) };
-        Ok(hub.answer(&request).await.unwrap_or_else(|_| objects::failure(500)))
+    glue::promise(async move {
+        let Ok(hub) = Hub::of(object) else { return objects::failure(500) };
+        hub.answer(&request).await.unwrap_or_else(|_| objects::failure(500))
     })
 }
 
 /// The alarm of the hub: who has not confirmed is told again, and what has expired goes.
 #[wasm_bindgen(js_name = hubAlarm)]
 pub fn hub_alarm(object: Object) -> Promise {
-    future_to_promise(async move {
+    glue::promise(async move {
         if let Ok(hub) = Hub::of(object) {
             // The glue has logged what failed; the next alarm tries again.
             let (is_done, wait_ms) = hub.look_after().await.unwrap_or((false, RETRY_MS));
             hub.arm(is_done, wait_ms).await;
         }
-        Ok(JsValue::UNDEFINED)
+        JsValue::UNDEFINED
     })
 }
 
@@ -255,13 +255,13 @@ impl Hub {
             }
         };
         let (acknowledged, known) = self.tell(sequence).await?;
-        Ok(json_response(&json!({
+        Ok(json_response(&object! {
             "id": order.target.to_string(),
             "sequence": sequence,
             "created": is_new,
             "expires_at": expires_at,
-            "relays": { "acknowledged": acknowledged, "known": known },
-        })))
+            "relays": object! { "acknowledged": acknowledged, "known": known },
+        }))
     }
 
     /// Whether the log takes another entry: clients leave some room for the admin.
@@ -303,11 +303,11 @@ impl Hub {
         };
         let latest = self.write(row, now).await?;
         let (acknowledged, known) = self.tell(latest).await?;
-        Ok(json_response(&json!({
+        Ok(json_response(&object! {
             "id": target.to_string(),
             "sequence": latest,
-            "relays": { "acknowledged": acknowledged, "known": known },
-        })))
+            "relays": object! { "acknowledged": acknowledged, "known": known },
+        }))
     }
 
     /// What was said last about a target: number, effect, expiry.
@@ -378,7 +378,7 @@ impl Hub {
         let last = rows.last().and_then(|row| row.first()).and_then(as_number);
         let is_full = u64::try_from(rows.len()).is_ok_and(|count| count >= limit);
         let next = last.filter(|_| is_full);
-        Ok(json_response(&json!({ "revocations": listed, "next": next })))
+        Ok(json_response(&object! { "revocations": listed, "next": next }))
     }
 
     /// Tells all relays, and waits a while. How many have confirmed this number, of how many.
@@ -423,10 +423,12 @@ impl Hub {
     fn push_to_those_behind(self: &Rc<Self>, sequence: Number) -> Result<(), StorageFailed> {
         for relay in self.relays_behind(sequence)? {
             let now = now();
-            let mut pushing = self.pushing.borrow_mut();
+            let pushing = self.pushing.borrow();
             let lost = |at: &Millis| !(0..PUSH_LEASE_MS).contains(&now.saturating_sub(*at));
-            if pushing.get(&relay.name).is_none_or(lost) {
-                pushing.insert(relay.name.clone(), now);
+            let since = pushing.iter().find(|(name, _)| *name == relay.name).map(|(_, at)| *at);
+            drop(pushing);
+            if since.as_ref().is_none_or(lost) {
+                self.pushes(&relay.name, Some(now));
                 spawn_local(Rc::clone(self).push(relay));
             }
         }
@@ -438,9 +440,16 @@ impl Hub {
         let mut at = relay.number;
         while let Some(confirmed) = self.push_part(&relay, at).await {
             at = confirmed;
-            self.pushing.borrow_mut().insert(relay.name.clone(), now());
+            self.pushes(&relay.name, Some(now()));
         }
-        self.pushing.borrow_mut().remove(&relay.name);
+        self.pushes(&relay.name, None);
+    }
+
+    /// Notes since when a relay is being told, or that it is not.
+    fn pushes(&self, relay: &str, since: Option<Millis>) {
+        let mut pushing = self.pushing.borrow_mut();
+        pushing.retain(|(name, _)| name != relay);
+        pushing.extend(since.map(|since| (relay.to_owned(), since)));
     }
 
     /// Sends what comes after a number. The number that the relay has then, if there is more to send.
@@ -598,14 +607,14 @@ impl Hub {
 /// One line for each change of the log: who did what, and to which target. Values that name people are
 /// not in it.
 fn log_entry(what: &str, number: Number, target: Fingerprint, by: &str, now: NumericDate) {
-    let line = json!({
+    let line = object! {
         "event": "revocation",
         "action": what,
         "sequence": number,
         "id": target.to_string(),
         "by": by,
         "time": now,
-    });
+    };
     glue::console_log(&line.to_string());
 }
 
@@ -625,7 +634,7 @@ fn listed(row: &[objects::Cell]) -> Option<Value> {
         Effect::RevokeIssuedBefore(time) => Some(time),
         Effect::RevokeAll | Effect::Undo => None,
     };
-    let mut listed = json!({
+    let mut listed = object! {
         "id": target.to_string(),
         "sequence": as_number(number)?,
         "issuer": issuer.as_string()?,
@@ -634,7 +643,7 @@ fn listed(row: &[objects::Cell]) -> Option<Value> {
         "reason": reason.as_string(),
         "by": author.as_string()?,
         "made_at": as_number(made_at)?,
-    });
+    };
     // A token has no value: only its fingerprint is kept.
     listed.as_object_mut()?.insert(kind.as_string()?, value.as_string().into());
     Some(listed)

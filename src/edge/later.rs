@@ -7,7 +7,6 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use wasm_bindgen::JsValue;
-use wasm_bindgen_futures::future_to_promise;
 use web_sys::Request;
 
 use super::boot::{Isolate, Ready};
@@ -45,7 +44,8 @@ impl Waiting {
             after_decision(isolate, gate, &self.request, &self.context, &mut self.findings);
             match decision {
                 Ok(Decision::Forward(permit)) => {
-                    return proxy::forward(isolate, &self.request, &head, &permit);
+                    let (request, context) = (&self.request, &self.context);
+                    return proxy::forward(isolate, gate, request, context, &head, permit);
                 }
                 Ok(Decision::Answer(response)) => return respond::send(&response, head.method),
                 Ok(Decision::Prewarm) => {
@@ -71,7 +71,8 @@ impl Waiting {
             }
             other => {
                 let request = &self.request;
-                let change = find_out(isolate, gate, request, other, &mut self.findings).await;
+                let change =
+                    find_out(isolate, gate, Some(request), other, &mut self.findings).await;
                 store(isolate, &self.context, change);
             }
         }
@@ -94,11 +95,11 @@ impl Waiting {
         let told = Rc::new(RefCell::new(None));
         let call = {
             let (context, told) = (self.context.clone(), Rc::clone(&told));
-            future_to_promise(async move {
+            glue::promise(async move {
                 let mut heard = inquire(gate, inquiry).await;
                 store(isolate, &context, heard.change.take());
                 told.replace(Some(heard));
-                Ok(JsValue::UNDEFINED)
+                JsValue::UNDEFINED
             })
         };
         self.context.wait_until(&call);
@@ -117,7 +118,7 @@ impl Waiting {
 pub(super) async fn find_out(
     isolate: &'static Isolate,
     gate: &'static Ready,
-    request: &Request,
+    request: Option<&Request>,
     question: Question,
     findings: &mut Findings,
 ) -> Option<KvChange> {
@@ -185,11 +186,11 @@ pub(super) fn after_decision(
         drop(revocations::refresh_later(isolate, gate, Clone::clone(request), context));
     }
     if let Some(provider) = gate.take_due() {
-        context.wait_until(&future_to_promise(async move {
+        context.wait_until(&glue::promise(async move {
             if let Some(change) = keys::fetch(isolate, gate, provider).await.change {
                 isolate.kv.apply(&change).await;
             }
-            Ok(JsValue::UNDEFINED)
+            JsValue::UNDEFINED
         }));
     }
 }
@@ -197,8 +198,8 @@ pub(super) fn after_decision(
 /// Leaves something in KV for other isolates, after the response.
 fn store(isolate: &'static Isolate, context: &Context, change: Option<KvChange>) {
     let Some(change) = change else { return };
-    context.wait_until(&future_to_promise(async move {
+    context.wait_until(&glue::promise(async move {
         isolate.kv.apply(&change).await;
-        Ok(JsValue::UNDEFINED)
+        JsValue::UNDEFINED
     }));
 }

@@ -5,7 +5,6 @@
 //! [`Effect::code`]) and `expires_at` (seconds), whatever others it has.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::thread::LocalKey;
 
@@ -26,6 +25,11 @@ pub(super) const RELAY: &str = "REVOCATION_RELAY";
 
 /// The only hub.
 pub(super) const HUB_NAME: &str = "hub";
+
+/// What a relay says over a leash: this, and a part of the log. Entries that may be about the token of the
+/// socket, or the answer to a question.
+pub(super) const NOTICE: u8 = 0;
+pub(super) const ANSWER: u8 = 1;
 
 /// The longest part of the log that is read, in bytes.
 pub(super) const MOST_DELTA_BYTES: u32 = 4 * 1024 * 1024;
@@ -105,6 +109,26 @@ pub(super) fn delta(
     Ok(Delta::write(&Head { log, after: after.min(to), to, latest, age_ms }, &entries))
 }
 
+/// The entries about these targets after a number.
+pub(super) fn entries_about(
+    object: &Object,
+    targets: impl Iterator<Item = Fingerprint>,
+    after: Number,
+) -> Result<Vec<Entry>, StorageFailed> {
+    let parameters: Array = [cell(after)].iter().collect();
+    for target in targets {
+        parameters.push(&target_cell(target.of_all()));
+        parameters.push(&target_cell(target.of_older()));
+    }
+    let places = ["?"].repeat(parameters.length().saturating_sub(1) as usize).join(", ");
+    let query = format!(
+        "SELECT number, target, effect, expires_at FROM log WHERE number > ? AND target IN ({places}) \
+         ORDER BY number"
+    );
+    let rows = glue::pack_rows(object, &query, &parameters).ok_or(StorageFailed)?;
+    Ok(rows.as_chunks::<ROW_BYTES>().0.iter().filter_map(|row| entry_of(row)).collect())
+}
+
 /// Adds these entries to the log of the database. `statement` takes number, target, effect and expiry;
 /// `first` comes before if it is not empty, `last` after: all of it, or nothing.
 pub(super) fn put(
@@ -127,7 +151,7 @@ pub(super) fn put(
 }
 
 /// What the wasm knows of each object, by its name: of its last incarnation.
-pub(super) type Known<T> = RefCell<BTreeMap<String, (u32, Rc<T>)>>;
+pub(super) type Known<T> = RefCell<Vec<(String, u32, Rc<T>)>>;
 
 /// What is known of an object, made with `new` if nothing is.
 pub(super) fn known<T>(
@@ -136,12 +160,18 @@ pub(super) fn known<T>(
     new: impl FnOnce(Object) -> Result<T, StorageFailed>,
 ) -> Result<Rc<T>, StorageFailed> {
     let (id, number) = (object.id(), object.number());
-    let found = known.with_borrow(|all| all.get(&id).filter(|(it, _)| *it == number).cloned());
-    if let Some((_, found)) = found {
+    let found = known.with_borrow(|all| {
+        let found = all.iter().find(|(known, it, _)| *known == id && *it == number);
+        found.map(|(_, _, found)| Rc::clone(found))
+    });
+    if let Some(found) = found {
         return Ok(found);
     }
     let made = Rc::new(new(object)?);
-    known.with_borrow_mut(|all| all.insert(id, (number, Rc::clone(&made))));
+    known.with_borrow_mut(|all| {
+        all.retain(|(known, _, _)| *known != id);
+        all.push((id, number, Rc::clone(&made)));
+    });
     Ok(made)
 }
 
@@ -171,13 +201,30 @@ impl Asked {
     pub(super) fn of(request: &Request) -> Self {
         let url = request.url();
         let rest = url.split_once("://").map_or("", |(_, rest)| rest);
-        let target = rest.find('/').and_then(|slash| rest.get(slash..)).unwrap_or("/");
+        Self::read(rest.find('/').and_then(|slash| rest.get(slash..)).unwrap_or("/"))
+    }
+
+    /// From path and query.
+    pub(super) fn read(target: &str) -> Self {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
         Self {
             path: path.to_owned(),
             query: pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
         }
+    }
+
+    /// The part that says who the object is that was asked.
+    pub(super) fn address(&self) -> String {
+        let mut address = String::new();
+        for name in ["name", "hint"] {
+            if let Some(value) = self.text(name) {
+                for part in ["&", name, "=", value] {
+                    address.push_str(part);
+                }
+            }
+        }
+        address
     }
 
     pub(super) fn text(&self, name: &str) -> Option<&str> {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use js_sys::Promise;
 use wasm_bindgen::JsValue;
-use wasm_bindgen_futures::{JsFuture, future_to_promise};
+use wasm_bindgen_futures::JsFuture;
 use web_sys::Request;
 
 use super::boot::{Isolate, Ready};
@@ -66,10 +66,10 @@ fn begin(
 ) -> Pending {
     let outcome = Rc::new(RefCell::new(None));
     let result = Rc::clone(&outcome);
-    let promise = future_to_promise(async move {
+    let promise = glue::promise(async move {
         let became = carry_out(isolate, gate, &request, &order).await;
         result.replace(Some((order, became)));
-        Ok(JsValue::UNDEFINED)
+        JsValue::UNDEFINED
     });
     (promise, outcome)
 }
@@ -92,9 +92,10 @@ async fn carry_out(
     loop {
         let warming = gate.warm(token, &mut findings, now());
         let (change, is_last) = match warming {
-            Warming::Ask(question) => {
-                (later::find_out(isolate, gate, request, question, &mut findings).await, false)
-            }
+            Warming::Ask(question) => (
+                later::find_out(isolate, gate, Some(request), question, &mut findings).await,
+                false,
+            ),
             Warming::Good => (findings.take_change(), true),
             Warming::Refused(reason) => return Outcome::Refused(reason),
         };

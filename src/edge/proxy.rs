@@ -3,22 +3,38 @@
 use wasm_bindgen::JsValue;
 use web_sys::Request;
 
-use super::boot::Isolate;
+use super::boot::{Isolate, Ready};
+use super::glue::Context;
+use super::socket::{Supervisor, forward_choosing, supervise};
 use super::{glue, log, now};
 use crate::core::request::RequestHead;
-use crate::gate::{Body, Permit};
+use crate::gate::{Body, Permit, Upgrade};
 
 /// Sends a permitted request on; bodies stream both ways, and the response is the origin's own
-/// object. That includes an upgrade to a WebSocket, which the runtime then pumps by itself.
+/// object. That includes an upgrade to a WebSocket that is not supervised: the runtime pumps it.
 pub(super) fn forward(
-    isolate: &Isolate,
+    isolate: &'static Isolate,
+    gate: &'static Ready,
     request: &Request,
+    context: &Context,
     head: &RequestHead<'_>,
-    permit: &Permit<'_>,
+    mut permit: Permit<'static>,
 ) -> JsValue {
     if !permit.mode().is_normal() {
-        log::degraded(isolate, head, permit, now());
+        log::degraded(isolate, head, &permit, now());
     }
-    let keep_body = permit.body() == Body::Stream;
-    glue::forward(&isolate.service, request, permit.url(), permit.edits(), keep_body)
+    let upgrade = permit.take_upgrade();
+    let (service, url, edits) = (&isolate.service, permit.url(), permit.edits());
+    match (upgrade, permit.protocol()) {
+        (Upgrade::Supervised(watch), protocol) => {
+            let supervisor = Supervisor::new(isolate, gate, request, head, *watch);
+            supervise(service, request, url, edits, protocol, context, supervisor)
+        }
+        (Upgrade::Native, Some(protocol)) => {
+            forward_choosing(service, request, url, edits, protocol)
+        }
+        (Upgrade::Native | Upgrade::No, _) => {
+            glue::forward(service, request, url, edits, permit.body() == Body::Stream)
+        }
+    }
 }

@@ -6,27 +6,30 @@
 //! about the time. In scope: the copy and its age. Out of scope: what the log means.
 //!
 //! The copy is in the database; a relay that was restarted asks the hub before it vouches for anything.
+//!
+//! It also holds the leashes of supervised WebSockets: each has as tags what can revoke its token, and
+//! hears of every entry about one of them. They are hibernatable, so that a relay with nothing to say
+//! costs nothing, and one that wakes has them still.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use js_sys::Promise;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-use wasm_bindgen_futures::future_to_promise;
 use web_sys::Request;
 
 use super::glue::{self, Object};
 use super::now;
 use super::objects::{
-    self, Asked, HUB, HUB_NAME, Known, MOST_DELTA_BYTES, StorageFailed, as_number, cell, date_cell,
-    sql,
+    self, ANSWER, Asked, HUB, HUB_NAME, Known, MOST_DELTA_BYTES, NOTICE, StorageFailed, as_number,
+    cell, date_cell, sql,
 };
 use crate::core::claims::Millis;
-use crate::core::revocation::delta::Delta;
-use crate::core::revocation::entry::{LogId, Number};
+use crate::core::revocation::delta::{Delta, Head};
+use crate::core::revocation::entry::{Effect, Entry, LogId, Number};
 use crate::core::revocation::list::FORGET_AFTER_SECONDS;
+use crate::core::revocation::target::Fingerprint;
 
 /// How long the hub may take, in milliseconds: less than an isolate waits for this relay, so that it gets
 /// an answer although the hub gives none.
@@ -45,7 +48,11 @@ const LOOK_MS: u32 = 5;
 /// How often what has expired is removed, in milliseconds.
 const PRUNE_MS: Millis = 60_000;
 
-const SCHEMA: [&str; 4] = [
+/// A relay that holds leashes and is asked nothing asks the hub so often, in milliseconds: the hub forgets
+/// relays that nobody uses.
+const KEEP_MS: u32 = 600_000;
+
+const SCHEMA: [&str; 6] = [
     "CREATE TABLE IF NOT EXISTS log (number INTEGER PRIMARY KEY, target BLOB NOT NULL, \
      effect INTEGER NOT NULL, expires_at INTEGER NOT NULL)",
     "CREATE INDEX IF NOT EXISTS log_by_expiry ON log (expires_at)",
@@ -53,6 +60,9 @@ const SCHEMA: [&str; 4] = [
      log INTEGER NOT NULL, number INTEGER NOT NULL)",
     // Of no log yet.
     "INSERT OR IGNORE INTO state VALUES (1, 0, 0)",
+    "CREATE INDEX IF NOT EXISTS log_by_target ON log (target)",
+    // What it was last asked with, which says who it is.
+    "CREATE TABLE IF NOT EXISTS address (only INTEGER PRIMARY KEY CHECK (only = 1), asked TEXT NOT NULL)",
 ];
 
 struct Relay {
@@ -65,19 +75,61 @@ struct Relay {
     /// When the hub last gave no answer, until it gives one.
     failed_at: Cell<Option<Millis>>,
     pruned_at: Cell<Millis>,
+    /// How many leashes it holds, at most.
+    leashes: Cell<u32>,
 }
 
 thread_local! {
-    static RELAYS: Known<Relay> = const { RefCell::new(BTreeMap::new()) };
+    static RELAYS: Known<Relay> = const { RefCell::new(Vec::new()) };
 }
 
 /// A request to a relay.
 #[wasm_bindgen(js_name = relayFetch)]
 pub fn relay_fetch(object: Object, request: Request) -> Promise {
-    future_to_promise(async move {
-        let Ok(relay) = Relay::of(object) else { return Ok(objects::failure(500)) };
-        Ok(relay.answer(&request).await.unwrap_or_else(|_| objects::failure(500)))
+    glue::promise(async move {
+        let Ok(relay) = Relay::of(object) else { return objects::failure(500) };
+        relay.answer(&request).await.unwrap_or_else(|_| objects::failure(500))
     })
+}
+
+/// The alarm of a relay that holds leashes.
+#[wasm_bindgen(js_name = relayAlarm)]
+pub fn relay_alarm(object: Object) -> Promise {
+    glue::promise(async move {
+        if let Ok(relay) = Relay::of(object) {
+            // The glue has logged what failed; the next leash sets another alarm.
+            let _ = relay.keep().await;
+        }
+        JsValue::UNDEFINED
+    })
+}
+
+/// Something comes over a leash.
+#[wasm_bindgen(js_name = relayMessage)]
+pub fn relay_message(object: Object, leash: JsValue, message: JsValue) -> Promise {
+    glue::promise(async move {
+        if let (Ok(relay), Some(question)) = (Relay::of(object), message.as_string()) {
+            // Without an answer the isolate asks elsewhere.
+            let _ = relay.hear(&leash, &Asked::read(&format!("/?{question}"))).await;
+        }
+        JsValue::UNDEFINED
+    })
+}
+
+/// A leash is gone.
+#[wasm_bindgen(js_name = relayClosed)]
+pub fn relay_closed(object: Object) {
+    if let Ok(relay) = Relay::of(object) {
+        relay.leashes.set(relay.leashes.get().saturating_sub(1));
+    }
+}
+
+/// Entries, as they are told over a leash.
+fn notice(log: LogId, after: Number, to: Number, entries: &[Entry]) -> Vec<u8> {
+    let to = entries.last().map_or(to, |last| last.number.max(to));
+    let mut said = vec![NOTICE];
+    said.extend(Delta::write(&Head { log, after, to, latest: to, age_ms: None }, entries));
+    said
 }
 
 impl Relay {
@@ -87,6 +139,7 @@ impl Relay {
                 sql(&object, statement, &[])?;
             }
             let hub = glue::object_namespace(&object.env(), HUB);
+            let leashes = glue::leash_count(&object, None);
             Ok(Self {
                 object,
                 hub,
@@ -94,6 +147,7 @@ impl Relay {
                 asking_since: Cell::new(None),
                 failed_at: Cell::new(None),
                 pruned_at: Cell::new(0),
+                leashes: Cell::new(leashes),
             })
         })
     }
@@ -103,6 +157,7 @@ impl Relay {
         match asked.path.as_str() {
             "/pull" => self.pull(&asked).await,
             "/push" => self.push(request, &asked).await,
+            "/leash" => self.leash(&asked).await,
             _ => Ok(objects::failure(404)),
         }
     }
@@ -117,21 +172,103 @@ impl Relay {
 
     /// An isolate asks what is new.
     async fn pull(&self, asked: &Asked) -> Result<JsValue, StorageFailed> {
+        Ok(match self.answer_to(asked).await? {
+            Some(part) => glue::bytes_response(200, &part),
+            // The hub has never answered.
+            None => objects::failure(503),
+        })
+    }
+
+    /// What came after the number that an isolate has, if anything is known.
+    async fn answer_to(&self, asked: &Asked) -> Result<Option<Vec<u8>>, StorageFailed> {
         let refresh_ms = asked.number("refresh_ms").and_then(|it| i64::try_from(it).ok());
         if self.age_ms().is_none_or(|age_ms| age_ms >= refresh_ms.unwrap_or(0)) {
             self.ask_hub(asked).await?;
         }
         let (log, number) = self.state()?;
         if log == 0 {
-            // The hub has never answered.
-            return Ok(objects::failure(503));
+            return Ok(None);
         }
         let is_ours = asked.number("log") == Some(log);
         // An isolate that is ahead, by what it found in KV, lacks nothing of this.
         let after = asked.number("after").filter(|_| is_ours).map_or(0, |after| after.min(number));
         let age_ms = self.age_ms().and_then(|age_ms| u32::try_from(age_ms).ok());
-        let part = objects::delta(&self.object, log, after, number, age_ms)?;
-        Ok(glue::bytes_response(200, &part))
+        objects::delta(&self.object, log, after, number, age_ms).map(Some)
+    }
+
+    /// The leash of a socket: what came after the number that it was judged by and may be about it, it hears
+    /// at once.
+    async fn leash(&self, asked: &Asked) -> Result<JsValue, StorageFailed> {
+        if self.age_ms().is_none() {
+            // From then on the hub tells it.
+            self.ask_hub(asked).await?;
+        }
+        let (Some(tags), Some(room)) = (asked.text("tags"), asked.number("room")) else {
+            return Ok(objects::failure(400));
+        };
+        if Number::from(self.leashes.get()) >= room {
+            self.leashes.set(glue::leash_count(&self.object, None));
+            if Number::from(self.leashes.get()) >= room {
+                return Ok(objects::failure(503));
+            }
+        }
+        if let Some((subject, most)) = asked.text("subject").zip(asked.number("most"))
+            && Number::from(glue::leash_count(&self.object, Some(subject))) >= most
+        {
+            return Ok(objects::failure(429));
+        }
+        let address = asked.address();
+        let remember = "INSERT INTO address VALUES (1, ?) ON CONFLICT (only) DO UPDATE SET asked = \
+                        excluded.asked WHERE asked <> excluded.asked";
+        sql(&self.object, remember, &[objects::text_cell(Some(&address))])?;
+        glue::set_alarm(&self.object, KEEP_MS).await;
+        let first = self.missed(asked, tags)?;
+        self.leashes.set(self.leashes.get().saturating_add(1));
+        Ok(glue::take_leash(&self.object, tags, &first))
+    }
+
+    /// A notice of what came after the number that a socket was judged by, for these tags; nothing if
+    /// nothing did.
+    fn missed(&self, asked: &Asked, tags: &str) -> Result<Vec<u8>, StorageFailed> {
+        let (log, number) = self.state()?;
+        let is_ours = asked.number("log") == Some(log);
+        let after = asked.number("after").filter(|_| is_ours).unwrap_or(0);
+        let targets = tags.split('.').filter_map(Fingerprint::from_text);
+        let entries = objects::entries_about(&self.object, targets, after)?;
+        Ok(if entries.is_empty() { Vec::new() } else { notice(log, after, number, &entries) })
+    }
+
+    /// Somebody asks over a leash.
+    async fn hear(&self, leash: &JsValue, asked: &Asked) -> Result<(), StorageFailed> {
+        let mut said = vec![ANSWER];
+        said.extend(self.answer_to(asked).await?.unwrap_or_default());
+        glue::say(leash, &said);
+        Ok(())
+    }
+
+    /// Tells those whom new entries may be about.
+    fn tell(&self, log: LogId, entries: impl Iterator<Item = Entry>) {
+        if self.leashes.get() == 0 {
+            return;
+        }
+        for entry in entries.filter(|entry| entry.effect != Effect::Undo) {
+            let after = entry.number.saturating_sub(1);
+            let said = notice(log, after, entry.number, &[entry]);
+            glue::say_to_all(&self.object, &entry.target.of_all().to_string(), &said);
+        }
+    }
+
+    /// Asks the hub, for the leashes that it holds.
+    async fn keep(&self) -> Result<(), StorageFailed> {
+        self.leashes.set(glue::leash_count(&self.object, None));
+        if self.leashes.get() == 0 {
+            return Ok(());
+        }
+        let rows = sql(&self.object, "SELECT asked FROM address", &[])?;
+        let address = rows.first().and_then(|row| row.first()).and_then(JsValue::as_string);
+        self.ask_hub(&Asked::read(&format!("/?{}", address.unwrap_or_default()))).await?;
+        glue::set_alarm(&self.object, KEEP_MS).await;
+        Ok(())
     }
 
     /// The hub tells what is new, and hears how far this copy goes then.
@@ -224,6 +361,7 @@ impl Relay {
         if is_new {
             self.as_of.set(None);
         }
+        let known = number;
         let number = if is_new { head.to } else { number.max(head.to) };
         objects::put(
             &self.object,
@@ -232,6 +370,7 @@ impl Relay {
             part.entries(),
             ("UPDATE state SET log = ?, number = ?", &[cell(head.log), cell(number)]),
         )?;
+        self.tell(head.log, part.entries().filter(|entry| is_new || entry.number > known));
         Ok(true)
     }
 

@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 
 use js_sys::Promise;
 use wasm_bindgen::JsValue;
-use wasm_bindgen_futures::{JsFuture, future_to_promise};
+use wasm_bindgen_futures::JsFuture;
 use web_sys::Request;
 
 use super::boot::{Isolate, Ready};
@@ -14,6 +14,7 @@ use super::objects::{HUB, HUB_NAME, MOST_DELTA_BYTES, RELAY};
 use super::{keys, log, now, respond};
 use crate::core::claims::Millis;
 use crate::core::denial::TextResponse;
+use crate::core::revocation::entry::{LogId, Number};
 use crate::core::revocation::order::MOST_ORDER_BYTES;
 use crate::core::revocation::published::Published;
 use crate::core::revocation::region::RelayName;
@@ -33,7 +34,7 @@ const MOST_ANSWER_BYTES: u32 = 4 * 1024 * 1024;
 /// The Durable Objects, if there are any.
 pub(super) struct Relays {
     hub: JsValue,
-    namespace: JsValue,
+    pub(super) namespace: JsValue,
     /// The relay of this isolate, chosen by its first request: an isolate stays where it is.
     name: OnceCell<RelayName>,
 }
@@ -57,9 +58,10 @@ impl Relays {
         self.hub.is_undefined() != self.namespace.is_undefined()
     }
 
-    fn name(&self, gate: &Ready, request: &Request) -> &RelayName {
+    /// The relay. It is near the first request that is known.
+    pub(super) fn name(&self, gate: &Ready, request: Option<&Request>) -> &RelayName {
         self.name.get_or_init(|| {
-            let place = glue::place_of(request);
+            let place = request.map(glue::place_of).unwrap_or_default();
             let (continent, longitude) = place.split_once('\n').unwrap_or_default();
             let relays_per_region = gate.settings().revocation.relays_per_region;
             let random = RuntimeCrypto.random();
@@ -84,15 +86,15 @@ pub(super) enum Source {
 pub(super) async fn refresh(
     isolate: &'static Isolate,
     gate: &'static Ready,
-    request: &Request,
+    request: Option<&Request>,
     source: Source,
 ) {
     // A list that has nothing does not wait for the relay's time limit before it looks into KV.
     let is_new = gate.list_position().0.is_none() && gate.publishes();
     let published = is_new.then(|| {
-        future_to_promise(async move {
+        glue::promise(async move {
             read_published(isolate, gate).await;
-            Ok(JsValue::UNDEFINED)
+            JsValue::UNDEFINED
         })
     });
     if pull(isolate, gate, request, source).await {
@@ -121,7 +123,7 @@ async fn read_published(isolate: &Isolate, gate: &Ready) {
 }
 
 /// Asks the relay. Whether it has answered, and what it answered was taken.
-async fn pull(isolate: &Isolate, gate: &Ready, request: &Request, source: Source) -> bool {
+async fn pull(isolate: &Isolate, gate: &Ready, request: Option<&Request>, source: Source) -> bool {
     let asked_at = now();
     let mut position = gate.begin_list(asked_at);
     let relay = isolate.relays.name(gate, request);
@@ -129,13 +131,7 @@ async fn pull(isolate: &Isolate, gate: &Ready, request: &Request, source: Source
     let usual_ms = settings.refresh_seconds.saturating_mul(1_000);
     let refresh_ms = if source == Source::Hub { 0 } else { usual_ms };
     for _ in 0..MOST_PARTS {
-        let (log, after) = position;
-        let path = format!(
-            "/pull?log={}&after={after}&refresh_ms={refresh_ms}&name={}{}",
-            log.unwrap_or_default(),
-            relay.name,
-            relay.hint.map(|hint| format!("&hint={hint}")).unwrap_or_default()
-        );
+        let path = format!("/pull?{}{}", question(position, refresh_ms), address(relay));
         let answer = glue::pull(
             &isolate.relays.namespace,
             &relay.name,
@@ -149,35 +145,72 @@ async fn pull(isolate: &Isolate, gate: &Ready, request: &Request, source: Source
         let asked_at = asked_at.saturating_sub(answer.older_ms().unwrap_or(0).into());
         let part = match (answer.fault(), answer.status()) {
             (None, 200) => answer.body(),
-            (None, status) => return failed(isolate, gate, &format!("status {status}"), now()),
-            (Some(fault), _) => return failed(isolate, gate, &fault, now()),
-        };
-        match gate.hear_delta(&part, asked_at, now()) {
-            Ok(head) if head.is_whole() => {
-                return match head.age_ms {
-                    // As young as the relay is while the hub answers it.
-                    Some(age_ms) if i64::from(age_ms) <= usual_ms => {
-                        if source != Source::Shared {
-                            gate.relay_was_asked(asked_at);
-                        }
-                        true
-                    }
-                    _ => failed(isolate, gate, "the relay does not reach the hub", now()),
-                };
+            (None, status) => {
+                failed(isolate, gate, &format!("status {status}"), now());
+                return false;
             }
-            Ok(_) => position = gate.list_position(),
-            // The hub had to begin anew: so does the list.
-            Err(NotTaken::Gap) => position = (None, 0),
-            Err(why) => return failed(isolate, gate, why.name(), now()),
+            (Some(fault), _) => {
+                failed(isolate, gate, &fault, now());
+                return false;
+            }
+        };
+        match hear(isolate, gate, &part, asked_at) {
+            Heard::All => {
+                if source != Source::Shared {
+                    gate.relay_was_asked(asked_at);
+                }
+                return true;
+            }
+            Heard::Part(next) => position = next,
+            Heard::Nothing => return false,
         }
     }
-    failed(isolate, gate, "too many parts", now())
+    failed(isolate, gate, "too many parts", now());
+    false
 }
 
-fn failed(isolate: &Isolate, gate: &Ready, why: &str, now: Millis) -> bool {
+/// What an answer of a relay brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// All that there is, as young as a relay is while the hub answers it.
+    All,
+    /// There is more: from which position on to ask for it.
+    Part((Option<LogId>, Number)),
+    /// Nothing of use.
+    Nothing,
+}
+
+/// Takes what a relay has answered to a question that was asked at `asked_at`.
+pub(super) fn hear(isolate: &Isolate, gate: &Ready, part: &[u8], asked_at: Millis) -> Heard {
+    let usual_ms = gate.settings().revocation.refresh_seconds.saturating_mul(1_000);
+    let why = match gate.hear_delta(part, asked_at, now()) {
+        Ok(head) if !head.is_whole() => return Heard::Part(gate.list_position()),
+        Ok(head) if head.age_ms.is_some_and(|age_ms| i64::from(age_ms) <= usual_ms) => {
+            return Heard::All;
+        }
+        Ok(_) => "the relay does not reach the hub",
+        // The hub had to begin anew: so does the list.
+        Err(NotTaken::Gap) => return Heard::Part((None, 0)),
+        Err(why) => why.name(),
+    };
+    failed(isolate, gate, why, now());
+    Heard::Nothing
+}
+
+fn failed(isolate: &Isolate, gate: &Ready, why: &str, now: Millis) {
     gate.list_was_not_refreshed(now);
     log::list_not_refreshed(isolate, why, now);
-    false
+}
+
+/// What a relay is asked: what came after a position, and how old it may be.
+pub(super) fn question((log, after): (Option<LogId>, Number), refresh_ms: i64) -> String {
+    format!("log={}&after={after}&refresh_ms={refresh_ms}", log.unwrap_or_default())
+}
+
+/// What a relay is told about itself.
+pub(super) fn address(relay: &RelayName) -> String {
+    let hint = relay.hint.map(|hint| format!("&hint={hint}")).unwrap_or_default();
+    format!("&name={}{hint}", relay.name)
 }
 
 /// Refreshes the list whatever becomes of the request: the promise of that.
@@ -187,9 +220,9 @@ pub(super) fn refresh_later(
     request: Request,
     context: &Context,
 ) -> Promise {
-    let refresh = future_to_promise(async move {
-        refresh(isolate, gate, &request, Source::Shared).await;
-        Ok(JsValue::UNDEFINED)
+    let refresh = glue::promise(async move {
+        refresh(isolate, gate, Some(&request), Source::Shared).await;
+        JsValue::UNDEFINED
     });
     context.wait_until(&refresh);
     refresh
@@ -252,7 +285,7 @@ async fn carry_out(
     let said = said.as_ref().map(|(status, body)| (*status, body.as_slice()));
     if !matches!(call, RevocationCall::List { .. }) && said.is_some_and(|(it, _)| it == 200) {
         // Who asked here sees it here.
-        refresh(isolate, gate, request, Source::Hub).await;
+        refresh(isolate, gate, Some(request), Source::Hub).await;
     }
     gate.revocation_answer(call, said)
 }

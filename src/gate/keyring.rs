@@ -3,12 +3,13 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::question::Findings;
 use crate::core::algorithm::Algorithm;
 use crate::core::claims::Millis;
 use crate::core::config::RemoteKeys;
+use crate::core::json::object;
 use crate::core::keys::VerificationKey;
 use crate::core::refresh::{Age, RefreshClock, Step};
 use crate::core::remote_keys::schedule;
@@ -74,19 +75,19 @@ impl<K> KeyRing<K> {
             .map(AsRef::as_ref)
             .filter(|key: &&VerificationKey| !self.fixed.contains(key))
             .map(|key| {
-                json!({
-                    "kid": key.kid,
+                object! {
+                    "kid": key.kid.as_deref(),
                     "type": family_name(key.material.family()),
                     "alg": key.algorithm.map(Algorithm::name),
-                })
+                }
             })
             .collect();
-        json!({
+        object! {
             "state": age.name(),
             "fetched_at": self.fetched_at().map(seconds),
             "retry_at": self.published.as_ref().and_then(|clock| clock.borrow().retry_at()).map(seconds),
             "keys": keys,
-        })
+        }
     }
 
     /// What a request does that needs the keys. A set that has become too old is gone by then.

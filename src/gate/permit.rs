@@ -2,13 +2,14 @@
 
 use std::borrow::Cow;
 
-use super::{Gate, Identity};
+use super::{Gate, Identity, Upgrade};
 use crate::core::config::{Origin, TokenForwarding};
 use crate::core::credentials::{self, Source};
 use crate::core::mode::Mode;
 use crate::core::mutate::{CLIENT_ADDRESS, DEGRADED, Edits};
 use crate::core::path::RequestPath;
 use crate::core::request::RequestHead;
+use crate::core::subprotocol::{self, Rest};
 use crate::core::verify::SignatureEngine;
 
 /// Proof that a request may go to the origin, and in which form. Only a gate can make one, and
@@ -21,6 +22,8 @@ pub struct Permit<'g> {
     body: Body,
     mode: Mode,
     provider: Option<usize>,
+    upgrade: Upgrade<'g>,
+    protocol: Option<&'static str>,
 }
 
 /// What happens to the body of a permitted request.
@@ -32,7 +35,7 @@ pub enum Body {
     Drop,
 }
 
-impl Permit<'_> {
+impl<'g> Permit<'g> {
     /// Where the request goes.
     #[must_use]
     pub const fn destination(&self) -> &Origin {
@@ -69,6 +72,23 @@ impl Permit<'_> {
     pub const fn body(&self) -> Body {
         self.body
     }
+
+    /// The subprotocol that is chosen for the client, if the origin is offered none: what stood before
+    /// the token.
+    #[must_use]
+    pub const fn protocol(&self) -> Option<&'static str> {
+        self.protocol
+    }
+
+    /// What becomes of it as a WebSocket. It can be asked for once.
+    #[must_use]
+    pub fn take_upgrade(&mut self) -> Upgrade<'g> {
+        std::mem::replace(&mut self.upgrade, Upgrade::No)
+    }
+
+    pub(super) fn with_upgrade(self, upgrade: Upgrade<'g>) -> Self {
+        Self { upgrade, ..self }
+    }
 }
 
 impl<E: SignatureEngine> Gate<E> {
@@ -81,10 +101,10 @@ impl<E: SignatureEngine> Gate<E> {
     ) -> Permit<'_> {
         let mut edits = self.first_edits(head);
         let mut query = head.query.map(Cow::Borrowed);
-        let (mut mode, mut provider) = (Mode::Normal, None);
+        let (mut mode, mut provider, mut protocol) = (Mode::Normal, None, None);
         if let Identity::Known { assured, assertion, credentials } = identity {
             if self.settings.forward.token == TokenForwarding::Strip {
-                strip(credentials.source, head, &mut edits, &mut query);
+                protocol = strip(credentials.source, head, &mut edits, &mut query);
             }
             if let Ok(facts) = assured.basis.facts() {
                 edits.extend(facts.header_lines());
@@ -99,7 +119,7 @@ impl<E: SignatureEngine> Gate<E> {
             }
         }
         let permit = self.permit_with(head, path, query, edits, Body::Stream);
-        Permit { mode, provider, ..permit }
+        Permit { mode, provider, protocol, ..permit }
     }
 
     /// A preflight asks whether a request would be allowed; browsers send no credentials with it
@@ -114,8 +134,10 @@ impl<E: SignatureEngine> Gate<E> {
         for source in &self.settings.sources {
             match source {
                 // All cookies go, not only the one with the token.
-                Source::Authorization | Source::Cookie(_) => {}
-                Source::Header(_) | Source::Query(_) => strip(source, head, &mut edits, &mut query),
+                Source::Authorization | Source::WebSocketProtocol | Source::Cookie(_) => {}
+                Source::Header(_) | Source::Query(_) => {
+                    strip(source, head, &mut edits, &mut query);
+                }
             }
         }
         for name in [
@@ -125,6 +147,7 @@ impl<E: SignatureEngine> Gate<E> {
             "content-length",
             "content-type",
             "expect",
+            subprotocol::HEADER,
         ] {
             edits.remove(name);
         }
@@ -169,20 +192,32 @@ impl<E: SignatureEngine> Gate<E> {
             body,
             mode: Mode::Normal,
             provider: None,
+            upgrade: Upgrade::No,
+            protocol: None,
         }
     }
 }
 
-/// Takes a token out of where it was found.
+/// Takes a token out of where it was found. The subprotocol to choose, if only its marker is left.
 fn strip(
     source: &Source,
     head: &RequestHead<'_>,
     edits: &mut Edits,
     query: &mut Option<Cow<'_, str>>,
-) {
+) -> Option<&'static str> {
     match source {
         Source::Authorization => edits.remove("authorization"),
         Source::Header(name) => edits.remove(name),
+        Source::WebSocketProtocol => {
+            match subprotocol::without_token(head.header(subprotocol::HEADER).unwrap_or_default()) {
+                Rest::Others(kept) => edits.set(subprotocol::HEADER, &kept),
+                Rest::Nothing => edits.remove(subprotocol::HEADER),
+                Rest::Marker => {
+                    edits.remove(subprotocol::HEADER);
+                    return Some(subprotocol::MARKER);
+                }
+            }
+        }
         Source::Cookie(name) => {
             let kept =
                 head.header("cookie").and_then(|value| credentials::without_cookie(value, name));
@@ -198,4 +233,5 @@ fn strip(
                 .map(Cow::Owned);
         }
     }
+    None
 }

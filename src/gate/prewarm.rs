@@ -6,7 +6,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::admin::{json_response, problem_response};
 use super::question::{Findings, Question, Stored};
@@ -16,6 +16,7 @@ use crate::core::claims::Millis;
 use crate::core::config::OnOutage;
 use crate::core::denial::TextResponse;
 use crate::core::json as strict;
+use crate::core::json::object;
 use crate::core::sealed::Purpose;
 use crate::core::validation::Validation;
 use crate::core::verify::SignatureEngine;
@@ -121,7 +122,7 @@ impl<E: SignatureEngine> Gate<E> {
         let is_stored = |outcome: &Outcome| matches!(outcome, Outcome::Stored { .. });
         let stored = outcomes.iter().filter(|(_, outcome)| is_stored(outcome)).count();
         let results: Vec<Value> = outcomes.iter().map(result).collect();
-        let mut response = json_response(200, &json!({ "stored": stored, "results": results }));
+        let mut response = json_response(200, &object! { "stored": stored, "results": results });
         response.headers.push(("cache-control", "no-store".into()));
         response
     }
@@ -167,12 +168,12 @@ fn result((order, outcome): &(Order, Outcome)) -> Value {
     let hash = kv_key.rsplit(':').next();
     match outcome {
         Outcome::Stored { checked_at } => {
-            json!({ "hash": hash, "outcome": "stored", "checked_at": checked_at })
+            object! { "hash": hash, "outcome": "stored", "checked_at": *checked_at }
         }
-        Outcome::NotStored => json!({ "hash": hash, "outcome": "not_stored" }),
+        Outcome::NotStored => object! { "hash": hash, "outcome": "not_stored" },
         Outcome::Refused(reason) => {
-            json!({ "hash": hash, "outcome": "refused", "reason": reason })
+            object! { "hash": hash, "outcome": "refused", "reason": *reason }
         }
-        Outcome::Absent => json!({ "hash": hash, "outcome": "absent" }),
+        Outcome::Absent => object! { "hash": hash, "outcome": "absent" },
     }
 }

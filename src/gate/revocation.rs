@@ -5,7 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::identity::{MOMENT_MS, ask};
 use super::question::{Findings, KvChange, ListSought, Question, Refresh, Stored};
@@ -15,6 +15,7 @@ use crate::core::cache::{Known, Verdict};
 use crate::core::claims::{Millis, NumericDate};
 use crate::core::config::{self, OnStale};
 use crate::core::denial::{Denial, Reason};
+use crate::core::json::object;
 use crate::core::refresh::{RefreshClock, Schedule, Step};
 use crate::core::revocation::delta::{Delta, Head};
 use crate::core::revocation::entry::{LogId, Number};
@@ -103,17 +104,29 @@ impl Revocations {
         }
     }
 
+    /// What a use of the list does that waits for nothing.
+    pub(super) fn step(&self, now: Millis) -> Step {
+        let mut clock = self.clock.borrow_mut();
+        clock.see_strictly(now);
+        clock.on_use(now)
+    }
+
+    /// Since when it is certain that there is no more, if it is.
+    pub(super) fn known_at(&self) -> Option<Millis> {
+        self.clock.borrow().fetched_at()
+    }
+
     /// For the health report.
     pub(super) fn report(&self, now: Millis) -> Value {
         let (list, clock) = (self.list.borrow(), self.clock.borrow());
         let age = clock.fetched_at().map(|at| now.saturating_sub(at).div_euclid(1_000));
-        json!({
+        object! {
             "state": clock.age(now).name(),
             "age_seconds": age,
             "number": list.number(),
             "entries": list.len(),
             "bytes": list.bytes(),
-        })
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Value, json};
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq as _};
 
@@ -15,6 +15,7 @@ use crate::core::claims::Millis;
 use crate::core::config::{OpaqueTokens, RevocationClient};
 use crate::core::credentials::form_decode;
 use crate::core::denial::{Denial, Reason, TextResponse};
+use crate::core::json::object;
 use crate::core::json::parse_strict;
 use crate::core::refresh::Step;
 use crate::core::request::RequestHead;
@@ -187,11 +188,11 @@ impl<E: SignatureEngine> Gate<E> {
                 Ok(HubCall { path: "/append", body: order.to_json().to_string() })
             }
             RevocationCall::List { after, limit } => {
-                let body = json!({ "after": after, "limit": limit }).to_string();
+                let body = object! { "after": *after, "limit": *limit }.to_string();
                 Ok(HubCall { path: "/list", body })
             }
             RevocationCall::Undo(target) => {
-                let body = json!({ "target": target.to_string(), "by": "admin" }).to_string();
+                let body = object! { "target": target.to_string(), "by": "admin" }.to_string();
                 Ok(HubCall { path: "/undo", body })
             }
         }
@@ -209,7 +210,7 @@ impl<E: SignatureEngine> Gate<E> {
         if let Some(said) = done.and_then(|(_, body)| parse_strict(body).ok()) {
             if is_token {
                 // RFC 7009 section 2.2: nothing but that it is done.
-                return no_store(json_response(200, &json!({})));
+                return no_store(json_response(200, &object! {}));
             }
             let is_new = said.get("created").and_then(Value::as_bool) == Some(true);
             return no_store(json_response(if is_new { 201 } else { 200 }, &said));
@@ -254,7 +255,7 @@ impl<E: SignatureEngine> Gate<E> {
             .map(|(_, value)| form_decode(value));
         let (Some(token), None) = (tokens.next(), tokens.next()) else { return Err(invalid()) };
         // RFC 7009 section 2.2: what is no good token is as revoked as it can be.
-        let done = || no_store(json_response(200, &json!({})));
+        let done = || no_store(json_response(200, &object! {}));
         let by = match revoker {
             Revoker::Admin => "admin".to_owned(),
             Revoker::Client(client) => {
@@ -262,7 +263,7 @@ impl<E: SignatureEngine> Gate<E> {
                 format!("client:{client}")
             }
         };
-        let order = json!({ "token": token }).to_string();
+        let order = object! { "token": token.as_str() }.to_string();
         let order = Order::read(order.as_bytes(), &self.settings, now.div_euclid(1_000));
         let order = order.map_err(|_| {
             if self.takes_opaque() || is_like_a_jwt(&token) {
@@ -367,7 +368,7 @@ fn temporarily_unavailable() -> TextResponse {
 
 /// An error in the form of RFC 6749 section 5.2, which RFC 7009 asks for.
 fn oauth_error(status: u16, error: &str) -> TextResponse {
-    no_store(json_response(status, &json!({ "error": error })))
+    no_store(json_response(status, &object! { "error": error }))
 }
 
 fn no_store(mut response: TextResponse) -> TextResponse {

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::core::algorithm::Algorithm;
 use crate::core::breaker::{Breaker, Policy, Refused, State, Ticket};
 use crate::core::claims::Millis;
 use crate::core::config::Introspection;
 use crate::core::introspection::{self, Silence};
+use crate::core::json::object;
 use crate::core::verify::SignatureEngine;
 
 /// How many tokens are remembered as being asked about. Beyond that, a token may be asked about
@@ -164,12 +165,12 @@ impl<K> AuthService<K> {
         let seconds = |millis: Millis| millis.div_euclid(1_000);
         let state = self.breaker.borrow().state(now);
         match state {
-            State::Closed => json!({ "breaker": state.name() }),
-            State::Open { since, until } => json!({
+            State::Closed => object! { "breaker": state.name() },
+            State::Open { since, until } => object! {
                 "breaker": state.name(), "since": seconds(since), "until": seconds(until),
-            }),
+            },
             State::HalfOpen { since } => {
-                json!({ "breaker": state.name(), "since": seconds(since) })
+                object! { "breaker": state.name(), "since": seconds(since) }
             }
         }
     }

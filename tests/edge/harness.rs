@@ -11,6 +11,7 @@ pub mod kv;
 pub mod mint;
 pub mod origin;
 pub mod relays;
+pub mod sockets;
 pub mod wire;
 
 pub use asking::{INTROSPECT, asking_about, says};

@@ -29,6 +29,7 @@ mod paths;
 mod published_keys;
 mod revocations;
 mod services;
+mod sockets;
 mod stored;
 mod streaming;
 mod targets;

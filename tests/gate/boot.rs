@@ -37,7 +37,7 @@ fn every_mistake_names_its_place_what_was_found_and_what_is_expected() {
             "AUTH.orign: found the unknown key \"orign\"; expected one of `origin`, `admin_path`, \
              `test_page`, `clock_skew_seconds`, `max_token_bytes`, `validation_cache`, \
              `validation_cache_timeout_ms`, `providers`, `token`, `rules`, `forward`, \
-             `revocation`",
+             `revocation`, `websocket`",
         ),
         (
             "/clock_skew_seconds",
@@ -158,8 +158,8 @@ fn every_mistake_names_its_place_what_was_found_and_what_is_expected() {
         (
             "/token",
             json!({ "sources": ["body"] }),
-            "AUTH.token.sources[0]: found \"body\"; expected \"authorization\", \"cookie:NAME\", \
-             \"query:NAME\" or \"header:NAME\"",
+            "AUTH.token.sources[0]: found \"body\"; expected \"authorization\", \
+             \"websocket-protocol\", \"cookie:NAME\", \"query:NAME\" or \"header:NAME\"",
         ),
         (
             "/token",
@@ -196,6 +196,48 @@ fn every_mistake_names_its_place_what_was_found_and_what_is_expected() {
             json!([{ "path": "/a", "scopes_all": [] }]),
             "AUTH.rules[0].scopes_all: found an empty list; expected at least one value, or no \
              such key",
+        ),
+        (
+            "/rules",
+            json!([{ "path": "/a", "websocket": "pump" }]),
+            "AUTH.rules[0].websocket: found \"pump\"; expected one of `supervise`, `handshake`",
+        ),
+        (
+            "/rules",
+            json!([{ "path": "/a", "max_buffered_bytes": 1 }]),
+            "AUTH.rules[0].max_buffered_bytes: found 1; expected 4096 to 33554432",
+        ),
+        (
+            "/rules",
+            json!([{ "path": "/a", "websocket": "handshake", "max_buffered_bytes": 4096 }]),
+            "AUTH.rules[0].max_buffered_bytes: found 4096; expected nothing with websocket = \
+             \"handshake\": the runtime pumps by itself then",
+        ),
+        (
+            "/websocket",
+            json!({ "renewal": "two words" }),
+            "AUTH.websocket.renewal: found \"two words\"; expected a word of at most 64 visible \
+             ASCII characters, such as \"edgeward.renew\", with which no message of your own begins",
+        ),
+        (
+            "/websocket",
+            json!({ "max_message_bytes": 33_554_433 }),
+            "AUTH.websocket.max_message_bytes: found 33554433; expected 1 to 33554432",
+        ),
+        (
+            "/websocket",
+            json!({ "idle_timeout_seconds": 0 }),
+            "AUTH.websocket.idle_timeout_seconds: found 0; expected 1 to 86400",
+        ),
+        (
+            "/websocket",
+            json!({ "max_sockets_per_subject": 0 }),
+            "AUTH.websocket.max_sockets_per_subject: found 0; expected 1 to 16384",
+        ),
+        (
+            "/websocket",
+            json!({ "leashes_per_relay": 32_768 }),
+            "AUTH.websocket.leashes_per_relay: found 32768; expected 1 to 30000",
         ),
         (
             "/forward",

@@ -71,6 +71,7 @@ fn the_health_report_has_these_members_and_no_others() {
         "kv": { "used": true, "hits": 0, "misses": 0, "rejected": {} },
         "requests": { "permitted": 0, "denied": {}, "degraded": {} },
         "memory_bytes": 0,
+        "websockets": { "open": 0, "opened": 0, "ended": {} },
         "revocations": null,
         "warnings": [],
     });

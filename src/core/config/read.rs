@@ -4,11 +4,9 @@
 //! module, and of what the runtime compiles before the first answer of an isolate
 //! (docs/performance.md, "Cold start"). And this reports every mistake, not the first.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
-use super::super::access::Freshness;
+use super::super::access::{Freshness, Upgrades};
 use super::super::json::{self, JsonFault};
 use super::super::problem::Problem;
 use super::reader::{A_LIST, A_TEXT, Reader, as_list, as_text, kind};
@@ -41,6 +39,16 @@ pub(super) struct Table {
     pub(super) rules: Vec<Rule>,
     pub(super) forward: Forward,
     pub(super) revocation: Option<Revocation>,
+    pub(super) websocket: Websocket,
+}
+
+#[derive(Debug)]
+pub(super) struct Websocket {
+    pub(super) renewal: Option<String>,
+    pub(super) max_message_bytes: Option<u64>,
+    pub(super) idle_timeout_seconds: Option<u64>,
+    pub(super) max_sockets_per_subject: Option<u64>,
+    pub(super) leashes_per_relay: u64,
 }
 
 #[derive(Debug)]
@@ -114,9 +122,11 @@ pub(super) struct Rule {
     pub(super) providers: Option<Vec<String>>,
     pub(super) scopes_all: Option<Vec<String>>,
     pub(super) scopes_any: Option<Vec<String>>,
-    pub(super) claims: BTreeMap<String, Vec<ClaimValue>>,
+    pub(super) claims: Vec<(String, Vec<ClaimValue>)>,
     pub(super) on_outage: Option<OnOutage>,
     pub(super) revocation: Option<Freshness>,
+    pub(super) websocket: Option<Upgrades>,
+    pub(super) max_buffered_bytes: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,7 +146,7 @@ pub(super) enum ClaimValue {
 #[derive(Debug)]
 pub(super) struct Forward {
     pub(super) strip_token: bool,
-    pub(super) claim_to_headers: BTreeMap<String, String>,
+    pub(super) claim_to_headers: Vec<(String, String)>,
     pub(super) assertion: Option<Assertion>,
 }
 
@@ -188,6 +198,19 @@ impl Table {
             rules: reader.tables_if_any("rules", Rule::read),
             forward: reader.table("forward", Forward::read),
             revocation: reader.table_if_any("revocation", Revocation::read),
+            websocket: reader.table("websocket", Websocket::read),
+        }
+    }
+}
+
+impl Websocket {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        Self {
+            renewal: reader.text_if_any("renewal"),
+            max_message_bytes: reader.number_if_any("max_message_bytes"),
+            idle_timeout_seconds: reader.number_if_any("idle_timeout_seconds"),
+            max_sockets_per_subject: reader.number_if_any("max_sockets_per_subject"),
+            leashes_per_relay: reader.number_or("leashes_per_relay", 16_384),
         }
     }
 }
@@ -306,7 +329,7 @@ impl Introspection {
 impl Token {
     fn read(reader: &mut Reader<'_>) -> Self {
         Self {
-            sources: reader.texts_or("sources", &["authorization"]),
+            sources: reader.texts_or("sources", &["authorization", "websocket-protocol"]),
             allowed_origins: reader.texts_or("allowed_origins", &[]),
         }
     }
@@ -337,6 +360,11 @@ impl Rule {
                 "revocation",
                 &[("standard", Freshness::Standard), ("strict", Freshness::Strict)],
             ),
+            websocket: reader.one_of(
+                "websocket",
+                &[("supervise", Upgrades::Supervise), ("handshake", Upgrades::Handshake)],
+            ),
+            max_buffered_bytes: reader.number_if_any("max_buffered_bytes"),
         }
     }
 }

@@ -4,8 +4,6 @@
 //! before its mistakes are reported. No message shows a text that may be a secret: one may stand
 //! where a list should.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Map, Value};
 
 use crate::core::problem::{Problem, quoted};
@@ -142,10 +140,10 @@ impl Reader<'_> {
         &mut self,
         key: &'static str,
         read: fn(Value) -> Result<T, (Value, &'static str)>,
-    ) -> BTreeMap<String, T> {
+    ) -> Vec<(String, T)> {
         let members = self.optional(key, as_table, A_TABLE).unwrap_or_default();
         let place = self.place_of(key);
-        let mut entries = BTreeMap::new();
+        let mut entries = Vec::new();
         for (name, value) in members {
             let (read, expected) = match read(value) {
                 Ok(value) => (Ok(value), ""),

@@ -6,6 +6,7 @@ mod revocation;
 mod rules;
 mod services;
 mod token;
+mod websocket;
 
 use super::super::access::Freshness;
 use super::super::problem::{Problem, quoted};
@@ -15,6 +16,7 @@ use providers::providers;
 use revocation::revocation;
 use rules::rules;
 use token::{allowed_origins, sources};
+use websocket::websocket;
 
 pub(in crate::core) use services::is_service_url;
 
@@ -97,6 +99,8 @@ pub(super) fn validate(table: read::Table) -> Result<Settings, Vec<Problem>> {
     let forward = forward(table.forward, &mut problems);
     // (8)
     let revocation = revocation(table.revocation, &providers, &mut problems);
+    // (9)
+    let websocket = websocket(table.websocket, &mut problems);
 
     match (origin, rules, forward) {
         (Some(origin), Some(rules), Some(forward)) if problems.0.is_empty() => Ok(Settings {
@@ -116,6 +120,7 @@ pub(super) fn validate(table: read::Table) -> Result<Settings, Vec<Problem>> {
             rule_claims,
             forward,
             revocation,
+            websocket,
         }),
         _ => Err(problems.0),
     }

@@ -3,11 +3,11 @@
 //! In scope: what may be asked, and for how long it holds unless that is said. Out of scope: who may
 //! ask ([`crate::gate`]), and where it is kept (`crate::edge`).
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::super::claims::NumericDate;
 use super::super::config::{OpaqueTokens, Provider, Settings};
-use super::super::json as strict;
+use super::super::json::{self as strict, object};
 use super::super::token::is_like_a_jwt;
 use super::super::verify::examine;
 use super::entry::Effect;
@@ -130,17 +130,17 @@ impl Order {
     /// For the hub.
     #[must_use]
     pub fn to_json(&self) -> Value {
-        json!({
+        object! {
             "kind": self.kind.name(),
-            "issuer": self.issuer,
-            "value": self.value,
+            "issuer": self.issuer.as_str(),
+            "value": self.value.as_deref(),
             "target": self.target.to_string(),
             "effect": self.effect.code(),
             "expires_at": self.expires_at,
             "exact": self.is_exact,
-            "reason": self.reason,
-            "by": self.by,
-        })
+            "reason": self.reason.as_deref(),
+            "by": self.by.as_str(),
+        }
     }
 
     /// From that.
@@ -299,6 +299,8 @@ fn expiry(
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     const NOW: NumericDate = 1_800_000_000;

@@ -25,9 +25,22 @@ impl RelayName {
         random: u64,
         relays_per_region: u32,
     ) -> Self {
-        let hint = hint(continent, longitude);
         let share = random % u64::from(relays_per_region.max(1));
-        Self { name: format!("{}-{share}", hint.unwrap_or(ANYWHERE)), hint }
+        Self::numbered(hint(continent, longitude), share)
+    }
+
+    /// For a leash in the same region. `of` is what it has in common with those that must be at the same
+    /// relay, and `full` how many of the relays that it would be at have no room: behind those that share
+    /// the load there are others, which hold leashes alone.
+    #[must_use]
+    pub fn of_leash(&self, of: u32, full: u32, relays_per_region: u32) -> Self {
+        let relays = relays_per_region.max(1);
+        let number = u64::from(of % relays) + u64::from(full) * u64::from(relays);
+        Self::numbered(self.hint, number)
+    }
+
+    fn numbered(hint: Option<&'static str>, number: u64) -> Self {
+        Self { name: format!("{}-{number}", hint.unwrap_or(ANYWHERE)), hint }
     }
 }
 
@@ -76,5 +89,20 @@ mod tests {
             assert_eq!((relay.name.as_str(), relay.hint), (name, hint), "{continent}");
         }
         assert_eq!(RelayName::choose("EU", None, 7, 1).name, "weur-0");
+    }
+
+    #[test]
+    fn leashes_have_a_relay_in_common_and_another_where_that_is_full() {
+        let relay = RelayName::choose("EU", None, 7, 1);
+        for (of, full, relays, name) in [
+            (7, 0, 1, "weur-0"),
+            (7, 2, 1, "weur-2"),
+            (7, 0, 4, "weur-3"),
+            (7, 1, 4, "weur-7"),
+            (8, 1, 4, "weur-4"),
+        ] {
+            assert_eq!(relay.of_leash(of, full, relays).name, name);
+        }
+        assert_eq!(RelayName::choose("", None, 0, 1).of_leash(0, 1, 1).name, "any-1");
     }
 }

@@ -4,12 +4,13 @@
 // The exports of the wasm start their instance again if a panic has ended it. Durable Objects outlive
 // that, so they are objects of this side, with a name and a number by which the wasm knows them: the name
 // is that of the object for good, and the number tells its incarnations apart.
-import { fetch, hubAlarm, hubFetch, relayFetch } from "./index.js";
+import { fetch, hubAlarm, hubFetch, relayAlarm, relayClosed, relayFetch, relayMessage } from "./index.js";
 
 let objects = 0;
 
 class Durable {
   constructor(state, env) {
+    this.state = state;
     this.storage = state.storage;
     this.env = env;
     this.id = state.id.toString();
@@ -28,8 +29,35 @@ export class RevocationHub extends Durable {
 }
 
 export class RevocationRelay extends Durable {
+  constructor(state, env) {
+    super(state, env);
+    // Answered by the runtime, so that a question whether the leash is there wakes nobody.
+    state.setWebSocketAutoResponse(new WebSocketRequestResponsePair("ping", "pong"));
+  }
+
   fetch(request) {
     return relayFetch(this, request);
+  }
+
+  alarm() {
+    return relayAlarm(this);
+  }
+
+  webSocketMessage(socket, message) {
+    return relayMessage(this, socket, message);
+  }
+
+  webSocketClose(socket) {
+    try {
+      socket.close(1000);
+    } catch {
+      // The runtime has answered already.
+    }
+    relayClosed(this);
+  }
+
+  webSocketError() {
+    relayClosed(this);
   }
 }
 

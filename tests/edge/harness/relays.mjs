@@ -1,15 +1,30 @@
-// The Worker with Durable Objects that can fail: `relays.rs` is asked before each of their calls.
+// The Worker with Durable Objects that can fail: `relays.rs` is asked before each of their calls. What it asks
+// relays itself comes by a path of its own.
 import worker, { RevocationHub as Hub, RevocationRelay as Relay } from "./index.js";
 
-export default worker;
+const CONTROL = "/relays-of-the-test/";
+
+export default {
+  fetch(request, env, context) {
+    const { pathname } = new URL(request.url);
+    if (!pathname.startsWith(CONTROL)) return worker.fetch(request, env, context);
+    const [action, name] = pathname.slice(CONTROL.length).split("/");
+    const relays = env.REVOCATION_RELAY;
+    return relays.get(relays.idFromName(name)).fetch(`https://object/test/${action}`);
+  },
+};
 
 const failing = (Durable, kind) =>
   class extends Durable {
+    async fault(pathname, name) {
+      const asked = await this.env.FAULTS.fetch(`http://faults/${kind}${pathname}/${name}`);
+      return asked.text();
+    }
+
     async fetch(request) {
       const { pathname, searchParams } = new URL(request.url);
-      const name = searchParams.get("name") ?? "";
-      const asked = await this.env.FAULTS.fetch(`http://faults/${kind}${pathname}/${name}`);
-      switch (await asked.text()) {
+      if (pathname.startsWith("/test/")) return this.control(pathname);
+      switch (await this.fault(pathname, searchParams.get("name") ?? "")) {
         case "down":
           throw new Error("down");
         case "hang":
@@ -26,4 +41,16 @@ const failing = (Durable, kind) =>
   };
 
 export const RevocationHub = failing(Hub, "hub");
-export const RevocationRelay = failing(Relay, "relay");
+
+export class RevocationRelay extends failing(Relay, "relay") {
+  control(pathname) {
+    const leashes = this.state.getWebSockets();
+    // As if the machine of the relay were gone: what is on disk stays.
+    if (pathname === "/test/kill") setTimeout(() => this.state.abort("killed"), 0);
+    return new Response(String(leashes.length));
+  }
+
+  async webSocketMessage(socket, message) {
+    if ((await this.fault("/message", "")) === "") await super.webSocketMessage(socket, message);
+  }
+}

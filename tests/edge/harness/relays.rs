@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use tempfile::TempDir;
 
-use super::{Asked, Faults, Reply};
+use super::{Asked, Faults, Gate, Reply, get};
 use crate::workerd;
 
 /// Where hub and relays keep what they know, and the faults that they have. Several gates, one after
@@ -66,6 +66,22 @@ impl Relays {
     /// Everything works.
     pub fn mend(&self) {
         self.script.lock().unwrap().clear();
+    }
+
+    /// How many leashes a relay of this gate holds.
+    pub async fn leashes(&self, gate: &Gate, name: &str) -> usize {
+        loop {
+            let reply = get(&format!("/relays-of-the-test/count/{name}")).send(gate).await;
+            // One that is being killed cannot say.
+            if reply.status == 200 {
+                return reply.text().parse().unwrap();
+            }
+        }
+    }
+
+    /// Ends a relay of this gate at once; with the next call it is there again.
+    pub async fn kill(&self, gate: &Gate, name: &str) {
+        get(&format!("/relays-of-the-test/kill/{name}")).send(gate).await;
     }
 
     /// Takes the disk of all objects of this class away. Only while no workerd has it.

@@ -1,7 +1,5 @@
 //! The part of the table about issuers.
 
-use std::collections::BTreeSet;
-
 use super::super::Provider;
 use super::super::read;
 use super::{Problems, is_binding_name, not_empty, services};
@@ -12,8 +10,7 @@ pub(super) fn providers(tables: Vec<read::Provider>, problems: &mut Problems) ->
     if tables.is_empty() {
         problems.add("providers", "an empty list", "at least one provider");
     }
-    let (mut names, mut issuers) = (BTreeSet::new(), BTreeSet::new());
-    let mut providers = Vec::with_capacity(tables.len());
+    let mut providers: Vec<Provider> = Vec::with_capacity(tables.len());
     for (at, table) in tables.into_iter().enumerate() {
         let place = |key: &str| format!("providers[{at}].{key}");
         let is_label = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
@@ -23,12 +20,12 @@ pub(super) fn providers(tables: Vec<read::Provider>, problems: &mut Problems) ->
                 quoted(&table.name),
                 "a label of 1 to 64 letters, digits, \"_\", \"-\" and \".\"",
             );
-        } else if !names.insert(table.name.clone()) {
+        } else if providers.iter().any(|other| other.name == table.name) {
             problems.add(&place("name"), quoted(&table.name), "a name that no other provider has");
         }
         if table.issuer.is_empty() {
             problems.add(&place("issuer"), "an empty text", "the exact value of `iss`");
-        } else if !issuers.insert(table.issuer.clone()) {
+        } else if providers.iter().any(|other| other.issuer == table.issuer) {
             problems.add(
                 &place("issuer"),
                 quoted(&table.issuer),

@@ -2,8 +2,8 @@
 
 use super::super::Provider;
 use super::super::read::{self, ClaimValue};
-use super::{Problems, positions};
-use crate::core::access::{Access, ClaimRequirement, Requirement, Scalar};
+use super::{Problems, positions, small, within};
+use crate::core::access::{Access, ClaimRequirement, Requirement, Scalar, Upgrades};
 use crate::core::problem::quoted;
 use crate::core::rules::{Match, RuleTable};
 
@@ -29,6 +29,9 @@ pub(super) fn rules(
         }
     }
 }
+
+/// Less than a frame is of no use, and more than this no isolate has for one of its sockets.
+const BUFFERED_BYTES: std::ops::RangeInclusive<u64> = 4_096..=33_554_432;
 
 fn requirement(
     table: &read::Rule,
@@ -89,6 +92,16 @@ fn requirement(
             .collect();
         claims.push(ClaimRequirement { claim, any_of });
     }
+    if let Some(bytes) = table.max_buffered_bytes {
+        within(bytes, &BUFFERED_BYTES, &place("max_buffered_bytes"), problems);
+        if table.websocket == Some(Upgrades::Handshake) {
+            problems.add(
+                &place("max_buffered_bytes"),
+                bytes.to_string(),
+                "nothing with websocket = \"handshake\": the runtime pumps by itself then",
+            );
+        }
+    }
     Requirement {
         access: match table.access {
             read::Access::Public => Access::Public,
@@ -101,6 +114,8 @@ fn requirement(
         claims,
         on_outage: table.on_outage,
         revocation: table.revocation.unwrap_or_default(),
+        websocket: table.websocket.unwrap_or_default(),
+        max_buffered_bytes: table.max_buffered_bytes.map(small),
     }
 }
 

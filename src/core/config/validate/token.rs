@@ -4,6 +4,7 @@ use super::{Problems, is_web_origin};
 use crate::core::credentials::Source;
 use crate::core::mutate::is_field_name;
 use crate::core::problem::quoted;
+use crate::core::subprotocol;
 
 pub(super) fn sources(texts: &[String], problems: &mut Problems) -> Vec<Source> {
     if texts.is_empty() {
@@ -14,13 +15,14 @@ pub(super) fn sources(texts: &[String], problems: &mut Problems) -> Vec<Source> 
         let place = format!("token.sources[{at}]");
         let source = match text.split_once(':') {
             None if text == "authorization" => Some(Source::Authorization),
+            None if text == "websocket-protocol" => Some(Source::WebSocketProtocol),
             Some(("cookie", name)) if is_field_name(name) => Some(Source::Cookie(name.to_owned())),
             Some(("query", name)) if is_parameter_name(name) => {
                 Some(Source::Query(name.to_owned()))
             }
             Some(("header", name))
                 if is_field_name(name)
-                    && !["authorization", "cookie"]
+                    && !["authorization", "cookie", subprotocol::HEADER]
                         .contains(&name.to_ascii_lowercase().as_str()) =>
             {
                 Some(Source::Header(name.to_ascii_lowercase()))
@@ -35,7 +37,8 @@ pub(super) fn sources(texts: &[String], problems: &mut Problems) -> Vec<Source> 
             None => problems.add(
                 &place,
                 quoted(text),
-                "\"authorization\", \"cookie:NAME\", \"query:NAME\" or \"header:NAME\"",
+                "\"authorization\", \"websocket-protocol\", \"cookie:NAME\", \"query:NAME\" or \
+                 \"header:NAME\"",
             ),
         }
     }

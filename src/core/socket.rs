@@ -1,0 +1,275 @@
+//! A supervised WebSocket, as far as it is a matter of time and numbers.
+//!
+//! In scope: when it ends by itself, when it is to be looked at again, and what a message may be. Out of
+//! scope: the frames (`crate::edge`), and what its token is worth meanwhile ([`crate::gate`]).
+
+mod ending;
+mod leash;
+
+pub use ending::Ending;
+pub use leash::{Leash, Step};
+
+use super::claims::Millis;
+
+/// After so long a closing that one side does not answer is cut off, in milliseconds.
+pub const CLOSING_MS: Millis = 10_000;
+
+/// What holds for one socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// When its token is over, with leeway, in milliseconds; `None` for a socket without one.
+    pub expires_at: Option<Millis>,
+    /// After so long it is judged again, in milliseconds; `None` where there is nothing to judge.
+    pub check_ms: Option<Millis>,
+    /// For so long the check of its token may fail for want of an answer, in milliseconds.
+    pub doubt_ms: Millis,
+    /// After so long without a message it ends, in milliseconds.
+    pub idle_ms: Option<Millis>,
+    /// So much may wait for one side when there is more to send, in bytes.
+    pub max_buffered_bytes: u32,
+    /// The longest message, in bytes.
+    pub max_message_bytes: Option<u32>,
+}
+
+/// One socket.
+#[derive(Debug)]
+pub struct Session {
+    terms: Terms,
+    /// What tells it of revocations.
+    pub leash: Leash,
+    last_message_at: Millis,
+    check_at: Option<Millis>,
+    in_doubt_since: Option<Millis>,
+    closing_since: Option<Millis>,
+}
+
+/// What is to be done now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// Nothing.
+    Nothing,
+    /// It is to be judged again.
+    Check,
+    /// It ends.
+    End(Ending),
+    /// It was closed, and one side does not answer: it is cut off.
+    CutOff,
+}
+
+impl Session {
+    /// A socket that has just been opened. `random` spreads the checks of those that were opened
+    /// together.
+    #[must_use]
+    pub fn open(terms: Terms, leash: Leash, random: u64, now: Millis) -> Self {
+        let spread = |check_ms: Millis| {
+            let within = u64::try_from(check_ms).unwrap_or(0).max(1);
+            now.saturating_add(check_ms / 2 + i64::try_from(random % within).unwrap_or(0) / 2)
+        };
+        Self {
+            terms,
+            leash,
+            last_message_at: now,
+            check_at: terms.check_ms.map(spread),
+            in_doubt_since: None,
+            closing_since: None,
+        }
+    }
+
+    /// A message has come, while so many bytes of earlier ones still wait for the other side. `None` if
+    /// it may pass.
+    pub fn message(&mut self, bytes: u32, waiting: u32, now: Millis) -> Option<Ending> {
+        if waiting > self.terms.max_buffered_bytes {
+            return Some(Ending::SlowConsumer);
+        }
+        if self.terms.max_message_bytes.is_some_and(|most| bytes > most) {
+            return Some(Ending::MessageTooLarge);
+        }
+        self.last_message_at = now;
+        None
+    }
+
+    /// What is to be done at `now`.
+    pub fn wake(&mut self, now: Millis) -> Due {
+        let is_over = |at: Option<Millis>| at.is_some_and(|at| now >= at);
+        if self.closing_since.is_some() {
+            return if is_over(self.cut_off_at()) { Due::CutOff } else { Due::Nothing };
+        }
+        if is_over(self.terms.expires_at) {
+            Due::End(Ending::TokenExpired)
+        } else if is_over(self.idle_at()) {
+            Due::End(Ending::IdleTimeout)
+        } else if is_over(self.check_at) {
+            self.check_at = self.terms.check_ms.map(|check_ms| now.saturating_add(check_ms));
+            Due::Check
+        } else {
+            Due::Nothing
+        }
+    }
+
+    /// In how many milliseconds something is to be done again.
+    #[must_use]
+    pub fn next_ms(&self, now: Millis) -> Option<u32> {
+        let times = match self.cut_off_at() {
+            Some(at) => [Some(at), None, None, None],
+            None => [self.terms.expires_at, self.idle_at(), self.check_at, self.leash.next_at()],
+        };
+        let first = times.into_iter().flatten().min()?;
+        // A timer of the platform that is set for longer than that ends at once.
+        let most = Millis::from(i32::MAX);
+        u32::try_from(first.saturating_sub(now).clamp(0, most)).ok()
+    }
+
+    /// It was judged and found good. What that rests on counts until `lapses_at`, if that is known, and
+    /// is looked at then.
+    pub fn is_good(&mut self, lapses_at: Option<Millis>, now: Millis) {
+        self.in_doubt_since = None;
+        // What has lapsed already, and serves, is no reason to look without end.
+        if let Some(at) = lapses_at.filter(|at| *at > now) {
+            self.check_at = self.check_at.map(|check_at| check_at.min(at));
+        }
+    }
+
+    /// It could not be judged, because something behind us gives no answer. Whether it ends by that:
+    /// nobody is to lose a socket over a moment.
+    pub fn is_in_doubt(&mut self, now: Millis) -> Option<Ending> {
+        let since = *self.in_doubt_since.get_or_insert(now);
+        let ends_at = since.saturating_add(self.terms.doubt_ms);
+        self.check_at = self.check_at.map(|check_at| check_at.min(ends_at));
+        (now >= ends_at).then_some(Ending::AuthUnavailable)
+    }
+
+    /// It has another token, which is good until then.
+    pub const fn renew(&mut self, expires_at: Option<Millis>) {
+        self.terms.expires_at = expires_at;
+        self.in_doubt_since = None;
+    }
+
+    /// One side, or we, began to close it.
+    pub fn close(&mut self, now: Millis) {
+        self.closing_since.get_or_insert(now);
+    }
+
+    /// Whether it is being closed.
+    #[must_use]
+    pub const fn is_closing(&self) -> bool {
+        self.closing_since.is_some()
+    }
+
+    fn idle_at(&self) -> Option<Millis> {
+        Some(self.last_message_at.saturating_add(self.terms.idle_ms?))
+    }
+
+    fn cut_off_at(&self) -> Option<Millis> {
+        Some(self.closing_since?.saturating_add(CLOSING_MS))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Millis = 1_800_000_000_000;
+
+    const TERMS: Terms = Terms {
+        expires_at: Some(NOW + 60_000),
+        check_ms: Some(10_000),
+        doubt_ms: 30_000,
+        idle_ms: None,
+        max_buffered_bytes: 1_000,
+        max_message_bytes: Some(100),
+    };
+
+    fn open(terms: Terms) -> Session {
+        Session::open(terms, Leash::unwanted(), 0, NOW)
+    }
+
+    #[test]
+    fn it_ends_with_its_token_and_not_before() {
+        let mut session = open(Terms { check_ms: None, ..TERMS });
+        assert_eq!(session.next_ms(NOW), Some(60_000));
+        assert_eq!(session.wake(NOW + 59_999), Due::Nothing);
+        assert_eq!(session.next_ms(NOW + 59_999), Some(1));
+        assert_eq!(session.wake(NOW + 60_000), Due::End(Ending::TokenExpired));
+    }
+
+    #[test]
+    fn a_token_of_many_years_needs_more_than_one_timer() {
+        let year_ms = 365 * 86_400_000;
+        let session = open(Terms { expires_at: Some(NOW + year_ms), check_ms: None, ..TERMS });
+        assert_eq!(session.next_ms(NOW), Some(i32::MAX.unsigned_abs()));
+        assert_eq!(open(Terms { expires_at: None, check_ms: None, ..TERMS }).next_ms(NOW), None);
+    }
+
+    #[test]
+    fn it_is_judged_again_and_again_but_not_all_at_once() {
+        for (random, first) in [(0, 5_000), (9_999, 9_999), (10_000, 5_000), (15_000, 7_500)] {
+            let mut session = Session::open(TERMS, Leash::unwanted(), random, NOW);
+            assert_eq!(session.next_ms(NOW), Some(first));
+            let now = NOW + i64::from(first);
+            assert_eq!((session.wake(now - 1), session.wake(now)), (Due::Nothing, Due::Check));
+            assert_eq!((session.wake(now), session.next_ms(now)), (Due::Nothing, Some(10_000)));
+        }
+    }
+
+    #[test]
+    fn it_is_looked_at_when_what_it_rests_on_lapses() {
+        let mut session = open(TERMS);
+        assert_eq!(session.wake(NOW + 5_000), Due::Check);
+        session.is_good(Some(NOW + 7_000), NOW + 5_000);
+        assert_eq!(session.next_ms(NOW + 5_000), Some(2_000));
+        assert_eq!(session.wake(NOW + 7_000), Due::Check);
+        session.is_good(Some(NOW + 7_000), NOW + 7_000);
+        assert_eq!(session.next_ms(NOW + 7_000), Some(10_000));
+    }
+
+    #[test]
+    fn doubt_ends_it_only_when_it_lasts() {
+        let mut session = open(Terms { expires_at: None, ..TERMS });
+        assert_eq!(session.is_in_doubt(NOW), None);
+        assert_eq!(session.is_in_doubt(NOW + 29_999), None);
+        session.is_good(None, NOW + 29_999);
+        assert_eq!(session.is_in_doubt(NOW + 30_000), None);
+        assert_eq!(session.wake(NOW + 55_000), Due::Check);
+        assert_eq!(session.is_in_doubt(NOW + 55_000), None);
+        assert_eq!(session.next_ms(NOW + 55_000), Some(5_000));
+        assert_eq!(session.is_in_doubt(NOW + 60_000), Some(Ending::AuthUnavailable));
+    }
+
+    #[test]
+    fn only_messages_keep_it_from_being_idle() {
+        let mut session =
+            open(Terms { expires_at: None, check_ms: None, idle_ms: Some(1_000), ..TERMS });
+        assert_eq!(session.message(1, 0, NOW + 900), None);
+        assert_eq!(session.wake(NOW + 1_000), Due::Nothing);
+        assert_eq!(session.next_ms(NOW + 1_000), Some(900));
+        assert_eq!(session.message(101, 0, NOW + 1_800), Some(Ending::MessageTooLarge));
+        assert_eq!(session.wake(NOW + 1_900), Due::End(Ending::IdleTimeout));
+    }
+
+    #[test]
+    fn one_message_may_be_longer_than_what_may_wait_but_none_may_follow() {
+        let mut session = open(Terms { max_message_bytes: None, ..TERMS });
+        assert_eq!(session.message(1_000_000, 0, NOW), None);
+        assert_eq!(session.message(1, 1_000, NOW), None);
+        assert_eq!(session.message(1, 1_001, NOW), Some(Ending::SlowConsumer));
+    }
+
+    #[test]
+    fn who_does_not_answer_a_closing_is_cut_off() {
+        let mut session = open(TERMS);
+        session.close(NOW);
+        session.close(NOW + 5_000);
+        assert!(session.is_closing());
+        assert_eq!(session.next_ms(NOW + 5_000), Some(5_000));
+        assert_eq!(session.wake(NOW + 9_999), Due::Nothing);
+        assert_eq!(session.wake(NOW + 10_000), Due::CutOff);
+    }
+
+    #[test]
+    fn another_token_gives_it_more_time() {
+        let mut session = open(Terms { check_ms: None, ..TERMS });
+        session.renew(Some(NOW + 120_000));
+        assert_eq!(session.wake(NOW + 119_999), Due::Nothing);
+        assert_eq!(session.wake(NOW + 120_000), Due::End(Ending::TokenExpired));
+    }
+}

@@ -1,0 +1,295 @@
+// Supervised WebSockets: both ends are held here, and messages go from one to the other. Whether they may,
+// and when it ends, the supervisor in the wasm says. A socket that it can say nothing about any more, since
+// its instance has ended, is closed.
+import { forward, originFailed, outgoing, send, within } from "./glue.js";
+
+const CLIENT = 0;
+const ORIGIN = 1;
+
+const PROTOCOL = "sec-websocket-protocol";
+
+// What the runtime reports where there was no code in the Close frame, or no Close frame (RFC 6455 section
+// 7.4.1). Neither can be sent.
+const NO_CODE = 1005;
+const VANISHED = 1006;
+const PROTOCOL_ERROR = 1002;
+
+// From here on a code is the application's own; those below that may be sent are these.
+const FIRST_OWN_CODE = 3000;
+const CODES = new Set([1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014]);
+
+// As `Supervisor.wake` says it.
+const NEVER = -1;
+const CUT_OFF = -2;
+
+/**
+ * Sends a handshake on, like `forward`, and supervises the socket that comes of it. `protocol` is the
+ * subprotocol for a client that the origin was offered none for.
+ */
+export async function supervise(service, request, url, edits, protocol, context, supervisor) {
+  const pump = new Pump(context, supervisor);
+  const refusal = await pump.beforehand(request);
+  if (refusal !== undefined) return refusal;
+  const abort = new AbortController();
+  let parts;
+  let response;
+  try {
+    parts = outgoing(request, url, edits, false);
+    response = await send(service, parts[0], { ...parts[1], signal: abort.signal });
+  } catch (error) {
+    pump.finish();
+    return originFailed(request, parts === undefined ? "" : String(error));
+  }
+  const origin = response.webSocket;
+  if (origin === null) {
+    pump.finish();
+    return response;
+  }
+  const [outer, client] = Object.values(new WebSocketPair());
+  pump.open(client, origin, abort);
+  const headers = new Headers(response.headers);
+  choose(headers, protocol);
+  return new Response(null, { status: 101, headers, webSocket: outer });
+}
+
+/** Sends a handshake on whose socket the runtime pumps, and chooses the subprotocol that is missing. */
+export async function forwardChoosing(service, request, url, edits, protocol) {
+  const response = await forward(service, request, url, edits, false);
+  if (response.webSocket === null) return response;
+  const headers = new Headers(response.headers);
+  choose(headers, protocol);
+  return new Response(null, { status: 101, headers, webSocket: response.webSocket });
+}
+
+function choose(headers, protocol) {
+  if (protocol !== undefined && !headers.has(PROTOCOL)) headers.set(PROTOCOL, protocol);
+}
+
+class Pump {
+  constructor(context, supervisor) {
+    this.context = context;
+    this.supervisor = supervisor;
+    this.word = supervisor.renewalWord();
+    this.mostBytes = supervisor.mostMessageBytes();
+    // Which sides have closed their end, or are gone.
+    this.over = [false, false];
+    this.isEnded = false;
+  }
+
+  /** What has to be known before the origin is asked: a refusal, or nothing. */
+  async beforehand(request) {
+    if (!this.supervisor.isLeashedFirst()) return undefined;
+    this.supervisor.leash(this);
+    await this.connecting;
+    const refusal = this.supervisor.refusal(request);
+    if (refusal !== undefined) this.finish();
+    return refusal;
+  }
+
+  open(client, origin, abort) {
+    this.sides = [client, origin];
+    this.abort = abort;
+    for (const side of [CLIENT, ORIGIN]) {
+      const socket = this.sides[side];
+      // Half open, so that a Close frame is answered when the other side has answered it, and what that
+      // still sends is not lost. As buffers, because a Blob has to be awaited.
+      socket.accept({ allowHalfOpen: true });
+      socket.binaryType = "arraybuffer";
+      this.listen(socket, "message", (event) => this.pass(side, event.data));
+      this.listen(socket, "close", (event) => this.closed(side, event.code, event.reason));
+      this.listen(socket, "error", () => this.closed(side, VANISHED));
+    }
+    this.guard(() => this.arm(this.supervisor.open(this)));
+    if (this.isEnded) this.end(...this.ending);
+  }
+
+  listen(socket, name, handler) {
+    socket.addEventListener(name, (event) => this.guard(() => handler(event)));
+  }
+
+  /** Does something. If the supervisor cannot take part in it any more, the socket ends. */
+  guard(action) {
+    if (this.isFinished) return;
+    try {
+      action();
+    } catch (error) {
+      console.error(JSON.stringify({ event: "socket_failed", detail: String(error) }));
+      this.end(1013, "supervision_lost");
+      this.finish();
+    }
+  }
+
+  pass(side, data) {
+    if (this.isEnded) return;
+    const isText = typeof data === "string";
+    if (side === CLIENT && this.word !== undefined && isText && this.isRenewal(data)) {
+      this.supervisor.renew(this, data.slice(this.word.length).trim());
+      return;
+    }
+    const to = this.sides[1 - side];
+    const bytes = isText ? textBytes(data, this.mostBytes) : data.byteLength;
+    const ending = this.supervisor.message(bytes, to.bufferedAmount, Date.now());
+    if (ending > 0) this.supervisor.end(this, ending);
+    else to.send(data);
+  }
+
+  isRenewal(text) {
+    const next = text[this.word.length];
+    return text.startsWith(this.word) && (next === undefined || next === " ");
+  }
+
+  /** One side has closed its end, or is gone. */
+  closed(side, code, reason) {
+    if (this.over[side]) return;
+    this.over[side] = true;
+    if (code === VANISHED && side === CLIENT) {
+      // The origin sees what it would see without us: a connection that is gone.
+      this.abort.abort();
+      this.finish();
+    } else if (code === VANISHED && !this.isEnded && !this.over[CLIENT]) {
+      this.supervisor.originIsGone(this);
+    } else if (!this.isEnded) {
+      this.tell(1 - side, code === VANISHED ? NO_CODE : code, reason);
+    }
+    if (this.over[1 - side]) this.finish();
+    else if (!this.isFinished) this.arm(this.supervisor.closing());
+  }
+
+  tell(side, code, reason) {
+    try {
+      if (code === NO_CODE) this.sides[side].close();
+      else if (CODES.has(code) || code >= FIRST_OWN_CODE) this.sides[side].close(code, reason);
+      else this.sides[side].close(PROTOCOL_ERROR);
+    } catch {
+      // It has failed meanwhile, and says so by an event of its own.
+    }
+  }
+
+  // What follows is for the supervisor.
+
+  /** Closes both sides. */
+  end(code, reason) {
+    this.isEnded = true;
+    // Before the origin has answered there is nothing to close yet.
+    this.ending = [code, reason];
+    if (this.sides === undefined) return;
+    for (const side of [CLIENT, ORIGIN]) this.tell(side, code, reason);
+  }
+
+  /** Sends a text to the client. */
+  say(text) {
+    if (!this.isEnded && !this.isFinished) this.sides[CLIENT].send(text);
+  }
+
+  /** Wakes the supervisor after so many milliseconds. */
+  arm(millis) {
+    clearTimeout(this.timer);
+    if (this.isFinished || millis === NEVER) return;
+    this.timer = setTimeout(() => this.guard(() => this.wake()), millis);
+  }
+
+  wake() {
+    const next = this.supervisor.wake(this);
+    if (next !== CUT_OFF) {
+      this.arm(next);
+      return;
+    }
+    this.abort.abort();
+    this.finish();
+    // A socket has no other way to be let go of. Nothing after this is carried out.
+    this.context.abort?.();
+  }
+
+  /** Keeps the context alive until a promise is settled. */
+  keep(promise) {
+    this.context.waitUntil(promise);
+  }
+
+  /** Makes the leash, in the place of the one that there is. */
+  connect(namespace, name, hint, path, timeoutMs) {
+    this.connecting = this.connected(namespace, name, hint, path, timeoutMs);
+    this.keep(this.connecting);
+  }
+
+  async connected(namespace, name, hint, path, timeoutMs) {
+    const open = async () => {
+      const stub = namespace.get(namespace.idFromName(name), hint && { locationHint: hint });
+      return stub.fetch(`https://object${path}`, { headers: { upgrade: "websocket" } });
+    };
+    const opening = open().catch(() => undefined);
+    const response = await within(opening, timeoutMs);
+    const socket = response?.webSocket;
+    // One that comes too late is given back.
+    if (response === undefined) opening.then((late) => drop(late?.webSocket));
+    if (this.isFinished) return drop(socket);
+    this.guard(() => {
+      if (!socket) {
+        this.arm(this.supervisor.notLeashed(this, response?.status ?? 0));
+        return;
+      }
+      const before = this.leash;
+      this.leash = socket;
+      socket.accept();
+      socket.binaryType = "arraybuffer";
+      this.listen(socket, "message", ({ data }) => {
+        if (typeof data === "string") this.supervisor.pong();
+        else this.supervisor.leashSaid(this, new Uint8Array(data));
+      });
+      const lost = () => {
+        if (this.leash !== socket) return;
+        this.leash = undefined;
+        this.arm(this.supervisor.leashLost());
+      };
+      this.listen(socket, "close", lost);
+      this.listen(socket, "error", lost);
+      close(before);
+      this.arm(this.supervisor.leashed());
+    });
+  }
+
+  /** Asks the relay something over the leash. */
+  ask(text) {
+    this.leash?.send(text);
+  }
+
+  /** Gives the leash up. */
+  letGo() {
+    const leash = this.leash;
+    this.leash = undefined;
+    close(leash);
+  }
+
+  /** It is over: nothing of it stays. */
+  finish() {
+    if (this.isFinished) return;
+    this.isFinished = true;
+    clearTimeout(this.timer);
+    this.letGo();
+    try {
+      this.supervisor.free();
+    } catch {
+      // Its instance has ended, and it with that.
+    }
+  }
+}
+
+const encoder = new TextEncoder();
+
+/** The length of a text in UTF-8; as far as it matters, because it is counted only where it can be too long. */
+function textBytes(text, most) {
+  return text.length * 3 <= most ? text.length : encoder.encode(text).length;
+}
+
+function drop(socket) {
+  if (!socket) return;
+  socket.accept();
+  close(socket);
+}
+
+function close(socket) {
+  try {
+    socket?.close(1000);
+  } catch {
+    // It is gone.
+  }
+}

@@ -1,0 +1,18 @@
+//! WebSockets: authenticated like requests, and supervised to the end.
+
+mod credentials;
+mod endings;
+mod frames;
+mod revocations;
+
+use super::harness::{
+    mint::{self, now, token, token_with},
+    sockets::{Sockets, close, ending, must_be_open, next, open, received},
+    *,
+};
+
+/// A gate in front of these, without revocations.
+async fn gate(sockets: &Sockets, change: impl FnOnce(Setup) -> Setup) -> Gate {
+    let nobody = Origin::absent().await;
+    Gate::start(sockets.setup(change(Setup::new(&nobody)))).await
+}
