@@ -3,6 +3,7 @@
 //! In scope: when it ends by itself, when it is to be looked at again, and what a message may be. Out of
 //! scope: the frames (`crate::edge`), and what its token is worth meanwhile ([`crate::gate`]).
 
+mod backlog;
 mod ending;
 mod leash;
 
@@ -10,6 +11,7 @@ pub use ending::Ending;
 pub use leash::{Leash, Step};
 
 use super::claims::Millis;
+use backlog::Backlog;
 
 /// After so long a closing that one side does not answer is cut off, in milliseconds.
 pub const CLOSING_MS: Millis = 10_000;
@@ -37,10 +39,21 @@ pub struct Session {
     terms: Terms,
     /// What tells it of revocations.
     pub leash: Leash,
+    /// What waits for the client, and for the origin.
+    backlogs: [Backlog; 2],
     last_message_at: Millis,
     check_at: Option<Millis>,
     in_doubt_since: Option<Millis>,
     closing_since: Option<Millis>,
+}
+
+/// One end of a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Who has opened it.
+    Client,
+    /// Whom it was opened to.
+    Origin,
 }
 
 /// What is to be done now.
@@ -68,6 +81,7 @@ impl Session {
         Self {
             terms,
             leash,
+            backlogs: [Backlog::default(); 2],
             last_message_at: now,
             check_at: terms.check_ms.map(spread),
             in_doubt_since: None,
@@ -75,12 +89,18 @@ impl Session {
         }
     }
 
-    /// A message has come, while so many bytes of earlier ones still wait for the other side. `None` if
-    /// it may pass.
-    pub fn message(&mut self, bytes: u32, waiting: u32, now: Millis) -> Option<Ending> {
-        if waiting > self.terms.max_buffered_bytes {
+    /// A message is to be sent to a side, while so many bytes of earlier ones still wait for it. `None` if
+    /// it may be.
+    pub fn message(&mut self, to: Side, bytes: u32, waiting: u32, now: Millis) -> Option<Ending> {
+        let [client, origin] = &mut self.backlogs;
+        let backlog = match to {
+            Side::Client => client,
+            Side::Origin => origin,
+        };
+        if backlog.bytes(waiting, now) > self.terms.max_buffered_bytes.into() {
             return Some(Ending::SlowConsumer);
         }
+        backlog.send(bytes);
         if self.terms.max_message_bytes.is_some_and(|most| bytes > most) {
             return Some(Ending::MessageTooLarge);
         }
@@ -239,19 +259,23 @@ mod tests {
     fn only_messages_keep_it_from_being_idle() {
         let mut session =
             open(Terms { expires_at: None, check_ms: None, idle_ms: Some(1_000), ..TERMS });
-        assert_eq!(session.message(1, 0, NOW + 900), None);
+        assert_eq!(session.message(Side::Client, 1, 0, NOW + 900), None);
         assert_eq!(session.wake(NOW + 1_000), Due::Nothing);
         assert_eq!(session.next_ms(NOW + 1_000), Some(900));
-        assert_eq!(session.message(101, 0, NOW + 1_800), Some(Ending::MessageTooLarge));
+        assert_eq!(
+            session.message(Side::Client, 101, 0, NOW + 1_800),
+            Some(Ending::MessageTooLarge)
+        );
         assert_eq!(session.wake(NOW + 1_900), Due::End(Ending::IdleTimeout));
     }
 
     #[test]
     fn one_message_may_be_longer_than_what_may_wait_but_none_may_follow() {
         let mut session = open(Terms { max_message_bytes: None, ..TERMS });
-        assert_eq!(session.message(1_000_000, 0, NOW), None);
-        assert_eq!(session.message(1, 1_000, NOW), None);
-        assert_eq!(session.message(1, 1_001, NOW), Some(Ending::SlowConsumer));
+        assert_eq!(session.message(Side::Client, 1_000_000, 0, NOW), None);
+        assert_eq!(session.message(Side::Client, 1, 600, NOW), None);
+        assert_eq!(session.message(Side::Client, 1, 900, NOW), Some(Ending::SlowConsumer));
+        assert_eq!(session.message(Side::Origin, 1, 0, NOW), None);
     }
 
     #[test]

@@ -18,6 +18,9 @@ const PROTOCOL_ERROR = 1002;
 const FIRST_OWN_CODE = 3000;
 const CODES = new Set([1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014]);
 
+// The longest message with a token: as long as a token and a word can be.
+const MOST_RENEWAL = 65_536 + 100;
+
 // As `Supervisor.wake` says it.
 const NEVER = -1;
 const CUT_OFF = -2;
@@ -122,15 +125,21 @@ class Pump {
   pass(side, data) {
     if (this.isEnded) return;
     const isText = typeof data === "string";
-    if (side === CLIENT && this.word !== undefined && isText && this.isRenewal(data)) {
-      this.supervisor.renew(this, data.slice(this.word.length).trim());
-      return;
-    }
-    const to = this.sides[1 - side];
     const bytes = isText ? textBytes(data, this.mostBytes) : data.byteLength;
-    const ending = this.supervisor.message(bytes, to.bufferedAmount, Date.now());
+    const isRenewal = side === CLIENT && this.word !== undefined && isText && this.isRenewal(data);
+    // It is the client who gets the answer to a renewal.
+    const to = isRenewal ? CLIENT : 1 - side;
+    const waiting = this.sides[to].bufferedAmount;
+    const ending = this.supervisor.message(to, bytes, waiting, Date.now());
     if (ending > 0) this.supervisor.end(this, ending);
-    else to.send(data);
+    else if (isRenewal) this.renew(data);
+    else this.sides[to].send(data);
+  }
+
+  renew(data) {
+    // What is longer can be no token, and is not brought into the memory of the wasm, which only grows.
+    const token = data.length <= MOST_RENEWAL ? data.slice(this.word.length).trim() : "";
+    this.supervisor.renew(this, token);
   }
 
   isRenewal(text) {
@@ -224,7 +233,7 @@ class Pump {
     if (this.isFinished) return drop(socket);
     this.guard(() => {
       if (!socket) {
-        this.arm(this.supervisor.notLeashed(this, response?.status ?? 0));
+        this.arm(this.supervisor.notLeashed(response?.status ?? 0));
         return;
       }
       const before = this.leash;

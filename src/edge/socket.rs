@@ -23,7 +23,7 @@ use crate::core::denial::{Denial, Reason, cut};
 use crate::core::json::object;
 use crate::core::request::RequestHead;
 use crate::core::revocation::delta::Delta;
-use crate::core::socket::{Due, Ending, Session, Step};
+use crate::core::socket::{Due, Ending, Session, Side, Step};
 use crate::core::verify::SignatureEngine as _;
 use crate::gate::{Findings, Question, Refresh, Renewal, Watch};
 
@@ -203,12 +203,13 @@ impl Supervisor {
         self.0.next()
     }
 
-    /// A message has come. 0 if it may pass, else the number of the ending that there is for it.
+    /// A message is to be sent to a side, while so many bytes wait for it. 0 if it may be, else the number of the ending that there is for it.
     #[must_use]
-    pub fn message(&self, bytes: u32, waiting: u32, now: f64) -> u32 {
+    pub fn message(&self, to: u8, bytes: u32, waiting: u32, now: f64) -> u32 {
         #[allow(clippy::cast_possible_truncation, reason = "milliseconds are far below 2^53")]
         let now = now as Millis;
-        let ending = self.0.session.borrow_mut().message(bytes, waiting, now);
+        let to = if to == 0 { Side::Client } else { Side::Origin };
+        let ending = self.0.session.borrow_mut().message(to, bytes, waiting, now);
         ending.map_or(0, |ending| ending as u32 + 1)
     }
 
@@ -266,17 +267,11 @@ impl Supervisor {
     /// The leash could not be made: the relay's status, or 0. In how many milliseconds to wake.
     #[wasm_bindgen(js_name = notLeashed)]
     #[must_use]
-    pub fn not_leashed(&self, pump: &Pump, status: u16) -> i32 {
+    pub fn not_leashed(&self, status: u16) -> i32 {
         let now = now();
         match status {
             FULL => self.0.session.borrow_mut().leash.is_full(RuntimeCrypto.random(), now),
-            TOO_MANY => {
-                self.0.is_one_too_many.set(true);
-                self.0.lose_leash(now);
-                if self.0.is_open.get() {
-                    self.0.end(pump, Ending::TooManySockets);
-                }
-            }
+            TOO_MANY => self.0.is_one_too_many.set(true),
             _ => self.0.lose_leash(now),
         }
         self.0.next()
@@ -355,7 +350,9 @@ impl Socket {
             self.session.borrow().leash.full(),
             settings.revocation.relays_per_region,
         );
-        let most = settings.websocket.max_sockets_per_subject.zip(subject);
+        // It is counted once, at the handshake: no socket that is open ends because its leash is made again.
+        let most = settings.websocket.max_sockets_per_subject.filter(|_| !self.is_open.get());
+        let most = most.zip(subject);
         let most = most.map(|(most, subject)| format!("&subject={subject}&most={most}"));
         let path = format!(
             "/leash?{}&tags={}&room={}{}{}",

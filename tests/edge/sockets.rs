@@ -3,7 +3,10 @@
 mod credentials;
 mod endings;
 mod frames;
+mod many;
+mod renewal;
 mod revocations;
+mod services;
 
 use super::harness::{
     mint::{self, now, token, token_with},

@@ -23,6 +23,7 @@ mod permits;
 mod properties;
 mod published_keys;
 mod revocations;
+mod sockets;
 mod texts;
 #[allow(dead_code, reason = "the benchmarks use the rest of it")]
 #[path = "../support/usual.rs"]

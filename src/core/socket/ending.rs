@@ -23,15 +23,13 @@ pub enum Ending {
     MessageTooLarge,
     /// There was no message for too long.
     IdleTimeout,
-    /// Its subject has too many.
-    TooManySockets,
     /// The origin is gone, without having closed it.
     OriginUnreachable,
 }
 
 impl Ending {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 10] = [
         Self::TokenExpired,
         Self::TokenRevoked,
         Self::TokenInvalid,
@@ -41,7 +39,6 @@ impl Ending {
         Self::SlowConsumer,
         Self::MessageTooLarge,
         Self::IdleTimeout,
-        Self::TooManySockets,
         Self::OriginUnreachable,
     ];
 
@@ -55,7 +52,6 @@ impl Ending {
             Self::AuthUnavailable | Self::SupervisionLost | Self::SlowConsumer => 1013,
             Self::MessageTooLarge => 1009,
             Self::IdleTimeout => 4408,
-            Self::TooManySockets => 4429,
             Self::OriginUnreachable => 1011,
         }
     }
@@ -73,7 +69,6 @@ impl Ending {
             Self::SlowConsumer => "slow_consumer",
             Self::MessageTooLarge => "message_too_large",
             Self::IdleTimeout => "idle_timeout",
-            Self::TooManySockets => "too_many_sockets",
             Self::OriginUnreachable => "origin_unreachable",
         }
     }
@@ -94,13 +89,13 @@ impl Ending {
             | Code::Misconfigured
             | Code::OriginUnreachable
             | Code::OriginTimeout => return None,
-            Code::TooManySockets => Self::TooManySockets,
             Code::MissingToken
             | Code::InvalidRequest
             | Code::InvalidToken
             | Code::NotFound
             | Code::Unauthorized
-            | Code::MethodNotAllowed => Self::TokenInvalid,
+            | Code::MethodNotAllowed
+            | Code::TooManySockets => Self::TokenInvalid,
         })
     }
 }
@@ -124,7 +119,6 @@ mod tests {
                 "1013 slow_consumer",
                 "1009 message_too_large",
                 "4408 idle_timeout",
-                "4429 too_many_sockets",
                 "1011 origin_unreachable",
             ]
         );

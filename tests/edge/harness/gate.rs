@@ -31,6 +31,7 @@ pub struct Setup {
     others: usize,
     /// Service and member of the shared cache.
     cache: Option<(String, String)>,
+    v8_flags: Vec<String>,
 }
 
 /// A running workerd; it ends with this value.
@@ -61,6 +62,7 @@ impl Setup {
             relays: None,
             others: 0,
             cache: None,
+            v8_flags: Vec::new(),
         }
         .var("ALLOW_DEGRADED_AUTH", "false")
         .secret("JWT_KEYS", &mint::jwks(&mint::all()))
@@ -156,6 +158,13 @@ impl Setup {
         self
     }
 
+    /// Lets the heap of JavaScript grow no further, in MB: without a limit it is not tidied up for a long
+    /// time, which nobody can tell from a leak.
+    pub fn heap_megabytes(mut self, most: usize) -> Self {
+        self.v8_flags = vec![format!("--max-heap-size={most}")];
+        self
+    }
+
     /// Reaches the origin through the service binding `ORIGIN` and not by URL.
     pub fn through_service(mut self, origin: &Origin) -> Self {
         self.service = Some(origin.addr);
@@ -223,7 +232,7 @@ impl Gate {
         }
         let start = move || {
             let files = Files::with(&modules, &services, &bindings, &extras);
-            Workerd::serve(files, Command::new(workerd::binary()))
+            Workerd::serve(files.with_v8_flags(&setup.v8_flags), Command::new(workerd::binary()))
         };
         let workerd = tokio::task::spawn_blocking(start).await.unwrap();
         let addresses: Vec<_> =

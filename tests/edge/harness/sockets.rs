@@ -10,7 +10,7 @@ use std::{
 
 use futures_util::{SinkExt, StreamExt};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::{Mutex, mpsc},
     task::JoinHandle,
 };
@@ -52,7 +52,17 @@ pub struct Far {
 impl Sockets {
     /// One whose ends the test takes, see [`Sockets::next`]. `protocol` is chosen if it is offered.
     pub async fn start(protocol: Option<&'static str>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::listening(TcpListener::bind("127.0.0.1:0").await.unwrap(), protocol)
+    }
+
+    /// One whose ends take little before they are read, see [`Opening::narrow`].
+    pub fn narrow() -> Self {
+        let socket = narrow_socket();
+        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        Self::listening(socket.listen(64).unwrap(), None)
+    }
+
+    fn listening(listener: TcpListener, protocol: Option<&'static str>) -> Self {
         let addr = listener.local_addr().unwrap();
         let (sender, taken) = mpsc::unbounded_channel();
         let opened = Arc::new(AtomicUsize::new(0));
@@ -110,6 +120,12 @@ impl Drop for Sockets {
     }
 }
 
+fn narrow_socket() -> TcpSocket {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4_096).unwrap();
+    socket
+}
+
 fn config() -> WebSocketConfig {
     WebSocketConfig::default().max_message_size(None).max_frame_size(None)
 }
@@ -149,11 +165,12 @@ async fn echo(mut socket: End) {
 pub struct Opening {
     target: String,
     headers: Vec<(&'static str, String)>,
+    is_narrow: bool,
 }
 
 /// A handshake for this path, without credentials.
 pub fn open(target: &str) -> Opening {
-    Opening { target: target.to_owned(), headers: Vec::new() }
+    Opening { target: target.to_owned(), headers: Vec::new(), is_narrow: false }
 }
 
 impl Opening {
@@ -166,6 +183,12 @@ impl Opening {
     /// Adds a token in the header.
     pub fn bearer(self, token: &str) -> Self {
         self.header("authorization", &format!("Bearer {token}"))
+    }
+
+    /// With an end that takes little before it is read: buffers of the kernel are full soon.
+    pub fn narrow(mut self) -> Self {
+        self.is_narrow = true;
+        self
     }
 
     /// Offers subprotocols.
@@ -181,7 +204,8 @@ impl Opening {
             let name = HeaderName::from_static(name);
             request.headers_mut().insert(name, HeaderValue::from_str(&value).unwrap());
         }
-        let stream = TcpStream::connect(gate.addr).await.unwrap();
+        let socket = if self.is_narrow { narrow_socket() } else { TcpSocket::new_v4().unwrap() };
+        let stream = socket.connect(gate.addr).await.unwrap();
         stream.set_nodelay(true).unwrap();
         let opened = client_async_with_config(request, stream, Some(config())).await;
         let (socket, response) = opened.unwrap_or_else(|error| panic!("{error}: {error:?}"));

@@ -1,6 +1,6 @@
 //! When the gate ends a socket.
 
-use futures_util::SinkExt;
+use futures_util::{SinkExt, StreamExt};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::*;
@@ -53,4 +53,88 @@ async fn limits_end_a_socket_and_say_so() {
         assert_eq!(ending(&mut far).await, expected);
     }
     gate.must_be_calm();
+}
+
+/// Whether a socket ends as too slow, when its other end sends these without end, and what the gate took.
+async fn flooded(gate: &Gate, sockets: &Sockets, is_from_origin: bool, message: &Message) -> u64 {
+    let before = gate.rss();
+    let mut near = open("/").narrow().bearer(&token()).at(gate).await;
+    let mut far = sockets.next().await.socket;
+    must_be_open(&mut near, &mut far).await;
+    let (from, to) = if is_from_origin { (&mut far, &mut near) } else { (&mut near, &mut far) };
+    // Whoever does not read is told nothing, so it is the other one who hears first.
+    let (mut sink, mut stream) = from.split();
+    let flood = async { while sink.feed(message.clone()).await.is_ok() {} };
+    let heard = async {
+        loop {
+            match tokio::time::timeout(PATIENCE, stream.next()).await.expect("an end") {
+                Some(Ok(Message::Close(frame))) => return frame.expect("a reason"),
+                Some(Ok(_)) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    };
+    let frame = tokio::select! {
+        frame = heard => frame,
+        () = flood => panic!("the connection ended without a word"),
+    };
+    assert_eq!((u16::from(frame.code), frame.reason.as_str()), (1013, "slow_consumer"));
+    let grown = gate.rss().saturating_sub(before);
+    // It reads at last, and hears why.
+    assert_eq!(ending(to).await, Some((1013, "slow_consumer".to_owned())));
+    grown
+}
+
+#[tokio::test]
+async fn who_takes_less_than_the_other_sends_is_closed_before_it_costs_memory() {
+    let sockets = Sockets::narrow();
+    let gate = gate(&sockets, |setup| setup).await;
+    for message in [
+        Message::binary(vec![7; 65_536]),
+        Message::text("a".repeat(1_000)),
+        Message::text("a".repeat(16)),
+        Message::text(""),
+    ] {
+        for is_from_origin in [true, false] {
+            let grown = flooded(&gate, &sockets, is_from_origin, &message).await;
+            // What may wait is 1 MiB; the runtime has buffers of its own, and garbage.
+            assert!(grown < 100 << 20, "{grown} {} {is_from_origin}", message.len());
+        }
+    }
+    eventually("none is open", async || gate.report().await["websockets"]["open"] == 0).await;
+}
+
+#[tokio::test]
+async fn a_client_that_vanishes_in_the_middle_of_a_flood_is_noticed() {
+    let sockets = Sockets::start(None).await;
+    let gate = gate(&sockets, |setup| setup).await;
+    for reads in [true, false] {
+        let mut near = open("/").bearer(&token()).at(&gate).await;
+        let mut far = sockets.next().await.socket;
+        must_be_open(&mut near, &mut far).await;
+        let message = Message::binary(vec![7; 16_384]);
+        for _ in 0..20 {
+            far.send(message.clone()).await.unwrap();
+            if reads {
+                assert!(received(&mut near).await == message);
+            }
+        }
+        drop(near);
+        // Until the connection is gone.
+        let flood = async { while far.send(message.clone()).await.is_ok() {} };
+        tokio::time::timeout(PATIENCE, flood).await.expect("the origin notices");
+    }
+    eventually("none is open", async || gate.report().await["websockets"]["open"] == 0).await;
+}
+
+#[tokio::test]
+async fn who_does_not_answer_a_close_frame_is_cut_off() {
+    let sockets = Sockets::start(None).await;
+    let gate = gate(&sockets, |setup| setup.set("clock_skew_seconds", 0)).await;
+    let token = token_with(json!({ "exp": now() + 1 }));
+    // Neither end is read, so that neither is answered.
+    let _near = open("/").bearer(&token).at(&gate).await;
+    let _far = sockets.next().await.socket;
+    gate.logged(&["token_expired"]).await;
+    eventually("it is gone", async || gate.report().await["websockets"]["open"] == 0).await;
 }

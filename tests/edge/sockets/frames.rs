@@ -4,6 +4,7 @@ use futures_util::SinkExt;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::*;
+use crate::harness::sockets::End;
 
 #[tokio::test]
 async fn messages_of_both_kinds_and_all_sizes_pass_both_ways() {
@@ -89,5 +90,37 @@ async fn where_one_side_vanishes_the_other_is_told() {
     assert_eq!(ending(&mut far).await, None);
     eventually("none is open", async || gate.report().await["websockets"]["open"] == 0).await;
     gate.logged(&["\"event\":\"websocket_ended\"", "\"reason\":\"origin_unreachable\""]).await;
+    gate.must_be_calm();
+}
+
+/// Sends a gigabyte in messages of this length to an end that sends everything back, never more than may
+/// wait: what came back is what was sent.
+async fn a_gigabyte_comes_back(near: &mut End, length: usize) {
+    const TOTAL: usize = 1 << 30;
+    let window = 524_288_usize.div_ceil(length);
+    let block: Vec<u8> = mint::random(length);
+    let (mut sent, mut back) = (0, 0);
+    while back < TOTAL {
+        while sent < TOTAL && (sent - back) / length < window {
+            // Each message is another one.
+            let mut message = block.clone();
+            message[..8].copy_from_slice(&(sent as u64).to_le_bytes());
+            near.send(Message::binary(message)).await.unwrap();
+            sent += length;
+        }
+        let message = received(near).await.into_data();
+        assert_eq!(message.len(), length);
+        assert_eq!(message[..8], (back as u64).to_le_bytes());
+        assert!(message[8..] == block[8..]);
+        back += length;
+    }
+}
+
+#[tokio::test]
+async fn a_gigabyte_passes_each_way_through_one_socket_with_equal_bytes() {
+    let sockets = Sockets::echoing().await;
+    let gate = gate(&sockets, |setup| setup).await;
+    let mut near = open("/").bearer(&token()).at(&gate).await;
+    a_gigabyte_comes_back(&mut near, 256 << 10).await;
     gate.must_be_calm();
 }
