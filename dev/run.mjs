@@ -188,6 +188,10 @@ async function welcome() {
 
 curl -s -H "Authorization: Bearer $(${token(url.issuer)})" ${url.worker}/hello
 
+  A WebSocket with it, until the token ends or is revoked (what you type is echoed; README, "Watch a WebSocket"):
+
+node_modules/.bin/node dev/socket.mjs "$(${token(url.issuer)})"
+
   An opaque token, about which the issuer is asked; then again, while it hangs (README, "Watch an outage"):
 
 OPAQUE=$(${token(`${url.issuer}/opaque`)})

@@ -82,8 +82,12 @@ class Pump {
   /** What has to be known before the origin is asked: a refusal, or nothing. */
   async beforehand(request) {
     if (!this.supervisor.isLeashedFirst()) return undefined;
-    this.supervisor.leash(this);
-    await this.connecting;
+    // Until there is a leash, or none can be had; a relay that is full is no answer yet.
+    do {
+      this.connecting = undefined;
+      this.supervisor.leash(this);
+      await this.connecting;
+    } while (this.connecting !== undefined);
     const refusal = this.supervisor.refusal(request);
     if (refusal !== undefined) this.finish();
     return refusal;

@@ -206,6 +206,12 @@ impl Relay {
         let (Some(tags), Some(room)) = (asked.text("tags"), asked.number("room")) else {
             return Ok(objects::failure(400));
         };
+        let address = asked.address();
+        let remember = "INSERT INTO address VALUES (1, ?) ON CONFLICT (only) DO UPDATE SET asked = \
+                        excluded.asked WHERE asked <> excluded.asked";
+        sql(&self.object, remember, &[objects::text_cell(Some(&address))])?;
+        glue::set_alarm(&self.object, KEEP_MS).await;
+        // From here on nothing is awaited: what is counted is what there is.
         if Number::from(self.leashes.get()) >= room {
             self.leashes.set(glue::leash_count(&self.object, None));
             if Number::from(self.leashes.get()) >= room {
@@ -217,11 +223,6 @@ impl Relay {
         {
             return Ok(objects::failure(429));
         }
-        let address = asked.address();
-        let remember = "INSERT INTO address VALUES (1, ?) ON CONFLICT (only) DO UPDATE SET asked = \
-                        excluded.asked WHERE asked <> excluded.asked";
-        sql(&self.object, remember, &[objects::text_cell(Some(&address))])?;
-        glue::set_alarm(&self.object, KEEP_MS).await;
         let first = self.missed(asked, tags)?;
         self.leashes.set(self.leashes.get().saturating_add(1));
         Ok(glue::take_leash(&self.object, tags, &first))

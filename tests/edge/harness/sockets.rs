@@ -198,6 +198,20 @@ impl Opening {
 
     /// Opens the socket: this end, and the headers of the response.
     pub async fn with_headers_at(self, gate: &Gate) -> (End, HeaderMap) {
+        self.attempt(gate).await.unwrap_or_else(|error| panic!("{error}: {error:?}"))
+    }
+
+    /// Opens the socket, or is refused.
+    pub async fn try_at(self, gate: &Gate) -> Option<End> {
+        match self.attempt(gate).await {
+            Ok((socket, _)) => Some(socket),
+            Err(Error::Http(_)) => None,
+            Err(other) => panic!("{other}: {other:?}"),
+        }
+    }
+
+    #[allow(clippy::result_large_err, reason = "as the library has it")]
+    async fn attempt(self, gate: &Gate) -> Result<(End, HeaderMap), Error> {
         let mut request =
             format!("ws://{}{}", gate.addr, self.target).into_client_request().unwrap();
         for (name, value) in self.headers {
@@ -208,8 +222,7 @@ impl Opening {
         let stream = socket.connect(gate.addr).await.unwrap();
         stream.set_nodelay(true).unwrap();
         let opened = client_async_with_config(request, stream, Some(config())).await;
-        let (socket, response) = opened.unwrap_or_else(|error| panic!("{error}: {error:?}"));
-        (socket, response.headers().clone())
+        opened.map(|(socket, response)| (socket, response.headers().clone()))
     }
 
     /// Opens the socket.
