@@ -2,7 +2,7 @@
 //! `make build`. Four isolates in one workerd share a hub and a relay and refresh their lists every
 //! second, under a light and steady load. Tokens that all of them know are revoked one after the other,
 //! at moments that have nothing to do with the refreshes, and each isolate is asked again and again with
-//! the token until it refuses.
+//! the token until it refuses. Each isolate also has an open WebSocket with the token, which ends.
 //!
 //! What is not in it: the network. Hub, relay, isolates, clients and origin are on one machine, and of
 //! workerd's Workers all run in one thread.
@@ -33,8 +33,6 @@ mod machine;
 )]
 #[path = "../tests/edge/harness/mint.rs"]
 mod mint;
-#[path = "support/origin.rs"]
-mod origin;
 #[path = "support/pinning.rs"]
 mod pinning;
 #[path = "../tests/support/workerd.rs"]
@@ -43,14 +41,19 @@ mod workerd;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::StreamExt as _;
+use futures_util::future::{join, join_all};
 use serde_json::json;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::{WebSocketStream, accept_async, client_async};
 
 use connection::Connection;
 use edgeward_setup::{ADMIN_TOKEN, build_directory};
-use origin::Origin;
 use pinning::Cpus;
 use workerd::{Extras, Files, Workerd, json_binding, origin_service, text_binding};
 
@@ -74,6 +77,8 @@ struct Sample {
     answer: Duration,
     /// From the answer to the first refusal, in each isolate, the one that was asked first.
     refusals: Vec<Duration>,
+    /// From the answer to the end of a WebSocket of each.
+    endings: Vec<Duration>,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -81,8 +86,8 @@ async fn main() {
     let count = std::env::var("EDGEWARD_REVOCATIONS").ok().map(|text| text.parse().unwrap());
     let count = count.unwrap_or(REVOCATIONS);
     let cpus = Cpus::take();
-    let (origin, disk) = (Origin::start(), TempDir::new().unwrap());
-    let workerd = start(&origin, &disk, &cpus);
+    let (origin, disk) = (origin().await, TempDir::new().unwrap());
+    let workerd = start(origin, &disk, &cpus);
     let gates: Vec<_> =
         [workerd.address].into_iter().chain(workerd.others.iter().copied()).collect();
     assert_eq!(gates.len(), ISOLATES);
@@ -119,6 +124,10 @@ async fn main() {
     }
     let last = |sample: &Sample| *sample.refusals.iter().max().unwrap();
     row("201", "refused by all", samples.iter().map(last).collect());
+    let endings = samples.iter().flat_map(|sample| sample.endings.clone()).collect();
+    row("201", "the end of a WebSocket", endings);
+    let last = |sample: &Sample| *sample.endings.iter().max().unwrap();
+    row("201", "the end of the WebSockets of all", samples.iter().map(last).collect());
 }
 
 /// Prints a row of the table.
@@ -144,6 +153,7 @@ async fn measure(gates: &[SocketAddr], number: usize) -> Sample {
         assert_eq!(connection.exchange(&request).await.unwrap(), 200, "{}", connection.text());
         connections.push(connection);
     }
+    let sockets = join_all(gates.iter().map(|gate| open(*gate, &token))).await;
     let order = json!({ "jti": jti }).to_string();
     let order = format!(
         "POST /_edgeward/revocations HTTP/1.1\r\nHost: app.example\r\nAuthorization: Bearer \
@@ -158,11 +168,75 @@ async fn measure(gates: &[SocketAddr], number: usize) -> Sample {
         (sent, Instant::now())
     };
     let refusals = join_all(connections.iter_mut().map(|connection| refused(connection, &request)));
-    let ((sent, answered), refusals) = futures_util::future::join(revocation, refusals).await;
+    let endings = join_all(sockets.into_iter().map(ended));
+    let ((sent, answered), (refusals, endings)) = join(revocation, join(refusals, endings)).await;
+    // Some have heard of it before the admin does.
+    let since = |at: &Instant| at.saturating_duration_since(answered);
     Sample {
         answer: answered - sent,
-        // Some have heard of it before the admin does.
-        refusals: refusals.iter().map(|at| at.saturating_duration_since(answered)).collect(),
+        refusals: refusals.iter().map(since).collect(),
+        endings: endings.iter().map(since).collect(),
+    }
+}
+
+/// Opens a WebSocket, and waits for as long as its leash may take.
+async fn open(gate: SocketAddr, token: &str) -> WebSocketStream<TcpStream> {
+    let mut request = format!("ws://{gate}/socket").into_client_request().unwrap();
+    let bearer = format!("Bearer {token}").parse().unwrap();
+    request.headers_mut().insert("authorization", bearer);
+    let stream = TcpStream::connect(gate).await.unwrap();
+    let (socket, _) = client_async(request, stream).await.unwrap();
+    sleep(Duration::from_millis(50)).await;
+    socket
+}
+
+/// When a WebSocket ends, as it should.
+async fn ended(mut socket: WebSocketStream<TcpStream>) -> Instant {
+    loop {
+        let next = tokio::time::timeout(PATIENCE, socket.next()).await;
+        match next.expect("the socket of a revoked token stays open") {
+            Some(Ok(Message::Close(Some(frame)))) if frame.reason == "token_revoked" => {
+                return Instant::now();
+            }
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// An origin that says yes to everything, also to WebSockets.
+async fn origin() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(serve(stream));
+        }
+    });
+    address
+}
+
+async fn serve(mut stream: TcpStream) {
+    stream.set_nodelay(true).unwrap();
+    let mut head = vec![0; 16_384];
+    loop {
+        let Ok(length) = stream.peek(&mut head).await else { return };
+        let text = String::from_utf8_lossy(&head[..length]).to_ascii_lowercase();
+        if length == 0 {
+            return;
+        }
+        let Some(end) = text.find("\r\n\r\n") else { continue };
+        if text[..end].contains("upgrade: websocket") {
+            let Ok(mut socket) = accept_async(stream).await else { return };
+            while let Some(Ok(_)) = socket.next().await {}
+            return;
+        }
+        let mut request = vec![0; end + 4];
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+        if stream.read_exact(&mut request).await.is_err() || stream.write_all(answer).await.is_err()
+        {
+            return;
+        }
     }
 }
 
@@ -200,8 +274,8 @@ fn get(token: &str) -> Vec<u8> {
         .into_bytes()
 }
 
-fn start(origin: &Origin, disk: &TempDir, cpus: &Cpus) -> Workerd {
-    let (origin_service, origin_binding) = origin_service(origin.address);
+fn start(origin: SocketAddr, disk: &TempDir, cpus: &Cpus) -> Workerd {
+    let (origin_service, origin_binding) = origin_service(origin);
     let (objects_service, objects_bindings) = workerd::objects_service(disk.path());
     let services = origin_service + &objects_service;
     let settings = json!({

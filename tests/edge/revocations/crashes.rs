@@ -3,6 +3,10 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -204,7 +208,11 @@ impl Orders {
 }
 
 /// Revokes, and undoes every third, until nobody answers any more.
-async fn work(addr: SocketAddr, name: String) -> Vec<(String, Option<Reply>)> {
+async fn work(
+    addr: SocketAddr,
+    name: String,
+    answers: Arc<AtomicUsize>,
+) -> Vec<(String, Option<Reply>)> {
     let mut outcomes = Vec::new();
     for turn in 0.. {
         let jti = format!("{name}-{turn}");
@@ -213,6 +221,7 @@ async fn work(addr: SocketAddr, name: String) -> Vec<(String, Option<Reply>)> {
             outcomes.push((jti, None));
             break;
         };
+        answers.fetch_add(1, Ordering::SeqCst);
         let target = format!("/revocations/{}", made.json()["id"].as_str().unwrap());
         outcomes.push((jti.clone(), Some(made)));
         if turn % 3 == 2 {
@@ -242,15 +251,18 @@ async fn whenever_workerd_is_killed_what_was_acknowledged_holds_and_nothing_else
             gates[0].must_be_calm();
             break;
         }
+        let answers = Arc::<AtomicUsize>::default();
         let clients: Vec<_> = (0..CLIENTS)
             .map(|client| {
                 let addr = gates[client % gates.len()].addr;
-                tokio::spawn(work(addr, format!("{round}-{client}")))
+                tokio::spawn(work(addr, format!("{round}-{client}"), Arc::clone(&answers)))
             })
             .collect();
         random ^= random << 13;
         random ^= random >> 7;
         random ^= random << 17;
+        // However busy the machine is.
+        eventually("some are made", async || answers.load(Ordering::SeqCst) >= 2 * CLIENTS).await;
         tokio::time::sleep(Duration::from_millis(random % 300)).await;
         gates[0].kill();
         last.clear();
