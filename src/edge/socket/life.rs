@@ -1,0 +1,278 @@
+//! What is done for one socket: its leash, the list, and looking at its token again.
+//!
+//! Everything that is found out on the way is waited for in the context of the socket itself.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use wasm_bindgen::JsValue;
+
+use super::super::boot::{Isolate, Ready};
+use super::super::crypto::RuntimeCrypto;
+use super::super::later::find_out;
+use super::super::revocations::{self, Heard};
+use super::super::{glue, keys, log, now};
+use super::Pump;
+use crate::core::claims::Millis;
+use crate::core::json::object;
+use crate::core::revocation::delta::Delta;
+use crate::core::revocation::entry::{LogId, Number};
+use crate::core::socket::{Ending, Session, Step};
+use crate::core::verify::SignatureEngine as _;
+use crate::gate::{Findings, Question, Refresh, Renewal, Watch};
+
+/// What [`super::Supervisor::wake`] says where there is nothing to wake for.
+const NEVER: i32 = -1;
+
+/// One supervised socket.
+pub(super) struct Socket {
+    pub(super) isolate: &'static Isolate,
+    pub(super) gate: &'static Ready,
+    pub(super) watch: RefCell<Watch<'static>>,
+    pub(super) session: RefCell<Session>,
+    /// For the log.
+    pub(super) path: String,
+    pub(super) began_at: Millis,
+    pub(super) is_open: Cell<bool>,
+    /// Whether we have ended it.
+    pub(super) is_ended: Cell<bool>,
+    /// Whether it is being judged at the moment, with something to be found out.
+    pub(super) is_judging: Cell<bool>,
+    pub(super) is_renewing: Cell<bool>,
+    /// When the relay was last asked over the leash, until it answers.
+    pub(super) asked_at: Cell<Option<Millis>>,
+    /// Its subject has too many, says the relay.
+    pub(super) is_one_too_many: Cell<bool>,
+}
+
+impl Socket {
+    /// In how many milliseconds to wake.
+    pub(super) fn next(&self) -> i32 {
+        let next = self.session.borrow().next_ms(now());
+        next.and_then(|millis| i32::try_from(millis).ok()).unwrap_or(NEVER)
+    }
+
+    pub(super) fn end(&self, pump: &Pump, ending: Ending) {
+        if self.is_ended.replace(true) {
+            return;
+        }
+        self.session.borrow_mut().close(now());
+        self.gate.tally().end_socket(ending);
+        let provider = self.watch.borrow().provider().map(|at| self.gate.provider_name(at));
+        log::socket_ended(self.isolate, ending, &self.path, provider, self.began_at, now());
+        pump.end(ending.code(), ending.name());
+    }
+
+    pub(super) fn lose_leash(&self, now: Millis) {
+        self.asked_at.set(None);
+        self.session.borrow_mut().leash.lost(RuntimeCrypto.random(), now);
+    }
+
+    /// Makes the leash, if it is time.
+    pub(super) fn make_leash(&self, pump: &Pump, now: Millis) {
+        let step = self.session.borrow_mut().leash.wake(now);
+        if step != Step::Connect || self.session.borrow().is_closing() {
+            return;
+        }
+        let Self { isolate, gate, .. } = *self;
+        let settings = gate.settings();
+        let watch = self.watch.borrow();
+        let subject = watch.subject_tag();
+        let tags = watch.tags();
+        let of = subject.map_or(0, |subject| subject.mark().bits() >> 1);
+        let relay = isolate.relays.name(gate, None).of_leash(
+            of,
+            self.session.borrow().leash.full(),
+            settings.revocation.relays_per_region,
+        );
+        // It is counted once, at the handshake: no socket that is open ends because its leash is made again.
+        let most = settings.websocket.max_sockets_per_subject.filter(|_| !self.is_open.get());
+        let most = most.zip(subject);
+        let most = most.map(|(most, subject)| format!("&subject={subject}&most={most}"));
+        let path = format!(
+            "/leash?{}&tags={}&room={}{}{}",
+            revocations::question(watch.judged_by(), 0),
+            tags.join("."),
+            settings.websocket.leashes_per_relay,
+            most.unwrap_or_default(),
+            revocations::address(&relay),
+        );
+        let timeout_ms = settings.revocation.timeout_ms;
+        pump.connect(&isolate.relays.namespace, &relay.name, relay.hint, &path, timeout_ms);
+    }
+
+    /// Looks after the leash and the list, and judges the token again.
+    pub(super) fn check(self: &Rc<Self>, pump: &Pump, now: Millis) {
+        let step = self.session.borrow_mut().leash.check();
+        match step {
+            Step::Ping => pump.ask("ping"),
+            Step::Drop => {
+                pump.let_go();
+                self.lose_leash(now);
+            }
+            Step::Nothing | Step::Connect => {}
+        }
+        if self.gate.list_is_due(now) {
+            let counts = self.gate.list_lapses_at().is_some_and(|at| at > now);
+            if counts && self.session.borrow().leash.is_up() {
+                // One message, and no request of which the platform counts so and so many. What comes of it
+                // is judged when it comes.
+                let position = self.gate.begin_list(now);
+                self.ask(pump, position, now);
+            } else {
+                self.judge(pump, Some(Question::Revocations(Refresh::Needed)));
+                return;
+            }
+        }
+        self.judge(pump, None);
+    }
+
+    fn ask(&self, pump: &Pump, position: (Option<LogId>, Number), now: Millis) {
+        let refresh_ms = self.gate.settings().revocation.refresh_seconds.saturating_mul(1_000);
+        self.asked_at.set(Some(now));
+        pump.ask(&revocations::question(position, refresh_ms));
+    }
+
+    /// Judges the token again, after something was found out, if that is asked for.
+    fn judge(self: &Rc<Self>, pump: &Pump, first: Option<Question>) {
+        if self.is_judging.get() {
+            return;
+        }
+        let mut findings = Findings::default();
+        let question = match first {
+            Some(first) => first,
+            None => match self.judge_once(pump, &mut findings) {
+                Some(question) => question,
+                None => return,
+            },
+        };
+        self.is_judging.set(true);
+        let (socket, held) = (Rc::clone(self), pump.clone());
+        pump.keep(&glue::promise(async move {
+            let Self { isolate, gate, .. } = *socket;
+            let mut question = Some(question);
+            while let Some(next) = question {
+                let change = find_out(isolate, gate, None, next, &mut findings).await;
+                if let Some(change) = change {
+                    isolate.kv.apply(&change).await;
+                }
+                question = socket.judge_once(&held, &mut findings);
+            }
+            if let Some(change) = findings.take_change() {
+                isolate.kv.apply(&change).await;
+            }
+            socket.is_judging.set(false);
+            held.arm(socket.next());
+            JsValue::UNDEFINED
+        }));
+    }
+
+    /// What has to be found out first, if anything.
+    fn judge_once(&self, pump: &Pump, findings: &mut Findings) -> Option<Question> {
+        let now = now();
+        if self.session.borrow().is_closing() {
+            return None;
+        }
+        let judged = self.gate.judge_again(&mut self.watch.borrow_mut(), now, findings);
+        if let Some(provider) = self.gate.take_due() {
+            let Self { isolate, gate, .. } = *self;
+            pump.keep(&glue::promise(async move {
+                if let Some(change) = keys::fetch(isolate, gate, provider).await.change {
+                    isolate.kv.apply(&change).await;
+                }
+                JsValue::UNDEFINED
+            }));
+        }
+        match judged {
+            Ok(None) => {
+                let lapses_at = self.gate.list_lapses_at();
+                self.session.borrow_mut().is_good(lapses_at, now);
+                None
+            }
+            Ok(question) => question,
+            Err(denial) => {
+                let doubt = |session: &RefCell<Session>| session.borrow_mut().is_in_doubt(now);
+                if let Some(ending) = Ending::of(denial.reason).or_else(|| doubt(&self.session)) {
+                    self.end(pump, ending);
+                }
+                None
+            }
+        }
+    }
+
+    /// The relay tells of revocations that may be about this token.
+    pub(super) fn hear_notice(&self, pump: &Pump, part: &[u8]) {
+        let Ok(delta) = Delta::read(part) else { return };
+        if self.watch.borrow().is_revoked_by(&delta, now().div_euclid(1_000)) {
+            self.end(pump, Ending::TokenRevoked);
+        }
+    }
+
+    /// The relay answers a question.
+    pub(super) fn hear_answer(self: &Rc<Self>, pump: &Pump, part: &[u8]) {
+        let Some(asked_at) = self.asked_at.take() else { return };
+        match revocations::hear(self.isolate, self.gate, part, asked_at) {
+            Heard::Part(position) => self.ask(pump, position, asked_at),
+            Heard::All => self.judge(pump, None),
+            // What the hub has published may be younger.
+            Heard::Nothing => self.judge(pump, Some(Question::Revocations(Refresh::Needed))),
+        }
+        pump.arm(self.next());
+    }
+
+    pub(super) async fn renew(&self, pump: &Pump, token: &str) {
+        let Self { isolate, gate, .. } = *self;
+        let mut findings = Findings::default();
+        let answer = loop {
+            let now = now();
+            let renewal = gate.renew(&mut self.watch.borrow_mut(), token, now, &mut findings);
+            match renewal {
+                Renewal::Ask(question) => {
+                    let change = find_out(isolate, gate, None, question, &mut findings).await;
+                    if let Some(change) = change {
+                        isolate.kv.apply(&change).await;
+                    }
+                }
+                Renewal::Renewed(until) => {
+                    let expires_at = self.watch.borrow().expires_at();
+                    let mut session = self.session.borrow_mut();
+                    session.renew(expires_at);
+                    // What can revoke it may be other than before.
+                    session.leash.replace(now);
+                    break object! { "renewed": true, "expires_at": until };
+                }
+                Renewal::AnotherSubject => {
+                    break object! { "renewed": false, "code": "another_subject" };
+                }
+                Renewal::Refused(denial) => {
+                    let failure_id = isolate.failure_id();
+                    log::renewal_refused(isolate, &denial, &self.path, &failure_id, now);
+                    let code = denial.reason.code().name();
+                    break object! { "renewed": false, "code": code, "failure_id": failure_id };
+                }
+            }
+        };
+        if let Some(change) = findings.take_change() {
+            isolate.kv.apply(&change).await;
+        }
+        self.is_renewing.set(false);
+        self.say(pump, &answer.to_string());
+        self.make_leash(pump, now());
+        pump.arm(self.next());
+    }
+
+    /// Answers on a renewal.
+    pub(super) fn say(&self, pump: &Pump, answer: &str) {
+        if let Some(word) = &self.gate.settings().websocket.renewal {
+            pump.say(&format!("{word} {answer}"));
+        }
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if self.is_open.get() {
+            self.gate.tally().close_socket();
+        }
+    }
+}
