@@ -61,6 +61,8 @@ impl Socket {
         let provider = self.watch.borrow().provider().map(|at| self.gate.provider_name(at));
         log::socket_ended(self.isolate, ending, &self.path, provider, self.began_at, now());
         pump.end(ending.code(), ending.name());
+        // Whoever does not answer the Close frame is cut off.
+        pump.arm(self.next());
     }
 
     pub(super) fn lose_leash(&self, now: Millis) {

@@ -130,11 +130,22 @@ async fn a_client_that_vanishes_in_the_middle_of_a_flood_is_noticed() {
 #[tokio::test]
 async fn who_does_not_answer_a_close_frame_is_cut_off() {
     let sockets = Sockets::start(None).await;
-    let gate = gate(&sockets, |setup| setup.set("clock_skew_seconds", 0)).await;
+    let gate = gate(&sockets, |setup| {
+        setup
+            .set("clock_skew_seconds", 0)
+            .set("websocket.max_message_bytes", 10)
+            .access("/public", "public")
+    })
+    .await;
     let token = token_with(json!({ "exp": now() + 1 }));
     // Neither end is read, so that neither is answered.
     let _near = open("/").bearer(&token).at(&gate).await;
     let _far = sockets.next().await.socket;
+    // Nothing else would ever wake for this one.
+    let _public = open("/public").at(&gate).await;
+    let mut far = sockets.next().await.socket;
+    far.send(Message::text("longer than ten")).await.unwrap();
     gate.logged(&["token_expired"]).await;
+    gate.logged(&["message_too_large"]).await;
     eventually("it is gone", async || gate.report().await["websockets"]["open"] == 0).await;
 }
