@@ -10,6 +10,7 @@ pub mod issuer;
 pub mod kv;
 pub mod mint;
 pub mod origin;
+pub mod program;
 pub mod relays;
 pub mod sockets;
 pub mod wire;
@@ -23,6 +24,7 @@ pub use gate::{Gate, Setup};
 pub use issuer::{Issuer, Resource};
 pub use kv::Kv;
 pub use origin::{Answer, Origin, Seen};
+pub use program::Program;
 pub use relays::{Fault, Relays};
 pub use serde_json::{Value, json};
 

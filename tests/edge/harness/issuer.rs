@@ -3,18 +3,12 @@
 //! It introspects and revokes opaque tokens alone. To a JWT it says `unsupported_token_type`, as it
 //! keeps no record of those.
 
-use std::{net::SocketAddr, process::Stdio, sync::LazyLock};
+use std::{net::SocketAddr, sync::LazyLock};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
-    process::{Child, ChildStdin, ChildStdout, Command},
-    sync::Mutex,
-};
 use url::form_urlencoded;
 
-use super::{Faults, PATIENCE, Reply, Value, client, json, mint, mint::Key};
-use crate::workerd;
+use super::{Faults, Program, Reply, Value, client, json, mint, mint::Key};
 
 /// The client that gets tokens: name and secret.
 pub const APP: (&str, &str) = ("app", "secret-of-the-app");
@@ -40,8 +34,7 @@ pub struct Issuer {
     pub faults: Faults,
     /// Its own address, so that a test can do what it wants while nobody else can.
     direct: SocketAddr,
-    control: Mutex<Control>,
-    _child: Child,
+    program: Program,
 }
 
 /// What a token is for. Both are for the audience of the default provider.
@@ -53,30 +46,16 @@ pub enum Resource {
     Opaque,
 }
 
-/// Both ends of the conversation with `issuer.mjs`.
-struct Control {
-    commands: ChildStdin,
-    answers: Lines<BufReader<ChildStdout>>,
-}
-
 impl Issuer {
     /// Starts the provider and waits until it listens. Tokens live for five minutes.
     pub async fn start() -> Self {
         let faults = Faults::start().await;
-        let mut child = Command::new(workerd::root().join("node_modules/.bin/node"))
-            .arg(workerd::root().join("tests/support/issuer.mjs"))
-            .arg(settings(&format!("http://{}", faults.addr)).to_string())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("node_modules/.bin/node starts; `npm ci` installs it");
-        let answers = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut control = Control { commands: child.stdin.take().unwrap(), answers };
-        let port = control.answer().await["port"].as_u64().unwrap();
+        let settings = settings(&format!("http://{}", faults.addr));
+        let (program, started) = Program::start("tests/support/issuer.mjs", &settings).await;
+        let port = started["port"].as_u64().unwrap();
         let direct = SocketAddr::from(([127, 0, 0, 1], u16::try_from(port).unwrap()));
         faults.pass_to(direct);
-        Self { faults, direct, control: Mutex::new(control), _child: child }
+        Self { faults, direct, program }
     }
 
     /// The issuer identifier, which is also the base of all its URLs.
@@ -139,10 +118,7 @@ impl Issuer {
     }
 
     async fn command(&self, command: Value) {
-        let mut control = self.control.lock().await;
-        let line = format!("{command}\n");
-        control.commands.write_all(line.as_bytes()).await.unwrap();
-        assert_eq!(control.answer().await["done"], command["command"]);
+        assert_eq!(self.program.told(&command).await["done"], command["command"]);
     }
 }
 
@@ -152,14 +128,6 @@ impl Resource {
             Self::Jwt => "urn:resource:jwt",
             Self::Opaque => "urn:resource:opaque",
         }
-    }
-}
-
-impl Control {
-    async fn answer(&mut self) -> Value {
-        let line = tokio::time::timeout(PATIENCE, self.answers.next_line()).await;
-        let line = line.expect("the issuer answers").unwrap();
-        serde_json::from_str(&line.expect("the issuer has ended")).unwrap()
     }
 }
 
