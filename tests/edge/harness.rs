@@ -14,6 +14,7 @@ pub mod program;
 pub mod relays;
 pub mod sockets;
 pub mod wire;
+pub mod ws;
 
 pub use asking::{INTROSPECT, asking_about, says};
 pub use assertion::verified;

@@ -7,6 +7,7 @@ mod many;
 mod renewal;
 mod revocations;
 mod services;
+mod ws;
 
 use super::harness::{
     mint::{self, now, token, token_with},
