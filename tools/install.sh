@@ -5,6 +5,7 @@
 source "$(dirname "$0")/common.sh"
 
 CARGO_DENY=0.20.2
+KOSOKU=0.1.0
 # The generated bindings and the crate must be of one version; the lock file has it.
 WASM_BINDGEN=$(awk '/^name = "wasm-bindgen"$/ { getline; gsub(/"/, ""); print $3 }' Cargo.lock)
 RUST=$(awk -F'"' '/^rust-version = / { print $2 }' Cargo.toml)
@@ -54,6 +55,21 @@ install_crate() {
     rm -rf .tools/target
 }
 
+# Sends the Autobahn cases. Where it cannot be installed, tools/test.sh says what that means.
+install_kosoku() {
+    local to=.tools/kosoku
+    # The interpreter is a link to that of the system, which may be another one by now.
+    [ "$(cat $to/.version 2>/dev/null)" = "$KOSOKU" ] && [ -x $to/bin/python ] && return
+    command -v python3 >/dev/null || return 0
+    echo "installing kosoku $KOSOKU into $to"
+    rm -rf $to
+    python3 -m venv $to &&
+        $to/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: "kosoku==$KOSOKU" &&
+        echo "$KOSOKU" >$to/.version && return
+    rm -rf $to
+    echo "could not be installed: kosoku" >&2
+}
+
 # Installs the Debian packages $2... unless the program $1 is there, or this machine cannot.
 install_packages() {
     local program=$1
@@ -79,6 +95,7 @@ install_node_packages
 install_crate wasm-bindgen-cli "$WASM_BINDGEN"
 if [ "$1" = test ]; then
     install_crate cargo-deny "$CARGO_DENY" --locked
+    install_kosoku
     install_packages chromedriver chromium chromium-driver
 fi
 if [ "$1" = bench ]; then

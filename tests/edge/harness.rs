@@ -2,6 +2,7 @@
 
 pub mod asking;
 pub mod assertion;
+pub mod autobahn;
 pub mod client;
 pub mod data_centre;
 pub mod faults;

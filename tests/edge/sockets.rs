@@ -1,5 +1,6 @@
 //! WebSockets: authenticated like requests, and supervised to the end.
 
+mod autobahn;
 mod credentials;
 mod endings;
 mod frames;

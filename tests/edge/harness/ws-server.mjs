@@ -12,6 +12,8 @@ const server = new WebSocketServer({
   host: "127.0.0.1",
   port: 0,
   perMessageDeflate: deflate && { threshold: 0 },
+  // As many as a client may need for one message of the suite.
+  maxFragments: 1 << 20,
   handleProtocols: (offered) => offered.has(protocol) && protocol,
 });
 let ended = [];
