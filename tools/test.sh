@@ -69,10 +69,14 @@ else
 fi
 
 step "end-to-end tests"
-# The test itself passes without it.
+# The tests themselves pass without what is missing.
 if [ ! -f .tools/kosoku/.version ]; then
     [ -z "${CI:-}" ] || fail "kosoku is missing: install Python 3.10 or newer with venv"
     skip "the Autobahn cases (install Python 3.10 or newer with venv)"
+fi
+if [ ! -x /usr/bin/chromium ]; then
+    [ -z "${CI:-}" ] || fail "/usr/bin/chromium is missing: install the package chromium"
+    skip "WebSockets of a page in Chromium (install the package chromium)"
 fi
 cargo test --test edge
 

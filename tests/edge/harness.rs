@@ -3,6 +3,7 @@
 pub mod asking;
 pub mod assertion;
 pub mod autobahn;
+pub mod browser;
 pub mod client;
 pub mod data_centre;
 pub mod faults;

@@ -1,6 +1,7 @@
 //! WebSockets: authenticated like requests, and supervised to the end.
 
 mod autobahn;
+mod browser;
 mod credentials;
 mod endings;
 mod frames;

@@ -29,6 +29,11 @@ impl WsServer {
         setup.set("origin", format!("http://{}", self.addr))
     }
 
+    /// Fails if a socket has ended since the last one that was asked for.
+    pub async fn must_have_seen_none(&self) {
+        assert_eq!(self.program.told(&Value::Null).await, json!([]));
+    }
+
     /// What it saw of the only socket that has ended since the last one that was asked for.
     pub async fn ended(&self) -> Value {
         let mut ended = Vec::new();

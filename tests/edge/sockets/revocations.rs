@@ -8,7 +8,7 @@ use tokio_tungstenite::tungstenite::Message;
 use super::*;
 use crate::harness::{gate::ADMIN_TOKEN, sockets::End};
 
-async fn revoke(gate: &Gate, order: Value) {
+pub(super) async fn revoke(gate: &Gate, order: Value) {
     let reply = request("POST", "/_edgeward/revocations")
         .bearer(ADMIN_TOKEN)
         .body(&order.to_string())
