@@ -14,12 +14,17 @@ const NO_CODE = 1005;
 const VANISHED = 1006;
 const PROTOCOL_ERROR = 1002;
 
-// From here on a code is the application's own; those below that may be sent are these.
+// Between these a code is the application's own; those below that may be sent are these.
 const FIRST_OWN_CODE = 3000;
+const LAST_OWN_CODE = 4999;
 const CODES = new Set([1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014]);
 
 // The longest message with a token: as long as a token and a word can be.
 const MOST_RENEWAL = 65_536 + 100;
+
+// What is left of a Close frame for its reason (RFC 6455 section 5.5). The runtime takes longer ones, and sends
+// none.
+const MOST_REASON_BYTES = 123;
 
 // As `Supervisor.wake` says it.
 const NEVER = -1;
@@ -156,6 +161,8 @@ class Pump {
     if (this.over[side]) return;
     this.over[side] = true;
     if (code === VANISHED && side === CLIENT) {
+      // If the code was in a Close frame, which is not allowed, the client is still there.
+      this.tell(CLIENT, PROTOCOL_ERROR, "");
       // The origin sees what it would see without us: a connection that is gone.
       this.abort.abort();
       this.finish();
@@ -171,7 +178,7 @@ class Pump {
   tell(side, code, reason) {
     try {
       if (code === NO_CODE) this.sides[side].close();
-      else if (CODES.has(code) || code >= FIRST_OWN_CODE) this.sides[side].close(code, reason);
+      else if (canSend(code, reason)) this.sides[side].close(code, reason);
       else this.sides[side].close(PROTOCOL_ERROR);
     } catch {
       // It has failed meanwhile, and says so by an event of its own.
@@ -291,6 +298,11 @@ const encoder = new TextEncoder();
 /** The length of a text in UTF-8; as far as it matters, because it is counted only where it can be too long. */
 function textBytes(text, most) {
   return text.length * 3 <= most ? text.length : encoder.encode(text).length;
+}
+
+function canSend(code, reason) {
+  const isCode = CODES.has(code) || (code >= FIRST_OWN_CODE && code <= LAST_OWN_CODE);
+  return isCode && encoder.encode(reason).length <= MOST_REASON_BYTES;
 }
 
 function drop(socket) {

@@ -57,6 +57,32 @@ async fn a_close_frame_passes_both_ways_as_it_is() {
 }
 
 #[tokio::test]
+async fn a_close_frame_that_cannot_be_sent_on_ends_both_sides_with_a_protocol_error() {
+    let sockets = Sockets::start(None).await;
+    let gate = gate(&sockets, |setup| setup).await;
+    let expected = Some((1002, String::new()));
+    let long = "x".repeat(124);
+    let codes = [0, 999, 1004, 1015, 1016, 2999, 5000, 65_535].map(|code| (code, "x"));
+    for (code, reason) in codes.into_iter().chain([(1000, long.as_str()), (4000, long.as_str())]) {
+        for is_near in [true, false] {
+            let mut near = open("/").bearer(&token()).at(&gate).await;
+            let mut far = sockets.next().await.socket;
+            let (one, other) = if is_near { (&mut near, &mut far) } else { (&mut far, &mut near) };
+            one.send(close(code, reason)).await.unwrap();
+            assert_eq!(ending(other).await, expected, "{code}");
+            assert_eq!(ending(one).await, expected, "{code}");
+        }
+    }
+    // The runtime reports this one as it does a connection that is gone.
+    let mut near = open("/").bearer(&token()).at(&gate).await;
+    let mut far = sockets.next().await.socket;
+    near.send(close(1006, "x")).await.unwrap();
+    assert_eq!(ending(&mut near).await, expected);
+    assert_eq!(ending(&mut far).await, None);
+    gate.must_be_calm();
+}
+
+#[tokio::test]
 async fn what_comes_after_a_close_frame_of_the_other_side_still_comes() {
     let sockets = Sockets::start(None).await;
     let gate = gate(&sockets, |setup| setup).await;
