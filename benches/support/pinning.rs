@@ -34,7 +34,7 @@ impl Cpus {
     /// What was done, for the reader of the results.
     pub fn note(&self) -> &'static str {
         match self.pair {
-            Some(_) => "workerd on CPU 0, nginx and the client on CPU 1",
+            Some(_) => "workerd on CPU 0, the origin and the client on CPU 1",
             None => "not pinned: the machine has no two processors, or no taskset",
         }
     }
