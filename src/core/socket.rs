@@ -7,6 +7,7 @@ mod backlog;
 mod ending;
 mod leash;
 
+pub use backlog::Sent;
 pub use ending::Ending;
 pub use leash::{Leash, Step};
 
@@ -89,18 +90,24 @@ impl Session {
         }
     }
 
-    /// A message is to be sent to a side, while so many bytes of earlier ones still wait for it. `None` if
-    /// it may be.
-    pub fn message(&mut self, to: Side, bytes: u32, waiting: u32, now: Millis) -> Option<Ending> {
+    /// A message of so many bytes has come for a side, to which so much was sent, of which so many bytes
+    /// still wait. `None` if it may be sent, too.
+    pub fn message(
+        &mut self,
+        to: Side,
+        bytes: u32,
+        sent: Sent,
+        waiting: u32,
+        now: Millis,
+    ) -> Option<Ending> {
         let [client, origin] = &mut self.backlogs;
         let backlog = match to {
             Side::Client => client,
             Side::Origin => origin,
         };
-        if backlog.bytes(waiting, now) > self.terms.max_buffered_bytes.into() {
+        if backlog.bytes(sent, waiting, now) > self.terms.max_buffered_bytes.into() {
             return Some(Ending::SlowConsumer);
         }
-        backlog.send(bytes);
         if self.terms.max_message_bytes.is_some_and(|most| bytes > most) {
             return Some(Ending::MessageTooLarge);
         }
@@ -108,8 +115,34 @@ impl Session {
         None
     }
 
+    /// It is open: from now on there can be messages.
+    pub const fn opened(&mut self, now: Millis) {
+        self.last_message_at = now;
+    }
+
+    /// How often it is judged, in milliseconds.
+    #[must_use]
+    pub fn check_ms(&self) -> Millis {
+        self.terms.check_ms.unwrap_or(0)
+    }
+
+    /// It is `now`. Should the clock have been set back, nothing is put off by that for longer than it
+    /// may be, counted from now.
+    fn see(&mut self, now: Millis) {
+        self.last_message_at = self.last_message_at.min(now);
+        for time in [&mut self.in_doubt_since, &mut self.closing_since] {
+            *time = time.map(|time| time.min(now));
+        }
+        if let Some(check_ms) = self.terms.check_ms {
+            let latest = now.saturating_add(check_ms);
+            self.check_at = self.check_at.map(|at| at.min(latest));
+        }
+        self.leash.see(now);
+    }
+
     /// What is to be done at `now`.
     pub fn wake(&mut self, now: Millis) -> Due {
+        self.see(now);
         let is_over = |at: Option<Millis>| at.is_some_and(|at| now >= at);
         if self.closing_since.is_some() {
             return if is_over(self.cut_off_at()) { Due::CutOff } else { Due::Nothing };
@@ -259,11 +292,11 @@ mod tests {
     fn only_messages_keep_it_from_being_idle() {
         let mut session =
             open(Terms { expires_at: None, check_ms: None, idle_ms: Some(1_000), ..TERMS });
-        assert_eq!(session.message(Side::Client, 1, 0, NOW + 900), None);
+        assert_eq!(session.message(Side::Client, 1, Sent::default(), 0, NOW + 900), None);
         assert_eq!(session.wake(NOW + 1_000), Due::Nothing);
         assert_eq!(session.next_ms(NOW + 1_000), Some(900));
         assert_eq!(
-            session.message(Side::Client, 101, 0, NOW + 1_800),
+            session.message(Side::Client, 101, Sent::default(), 0, NOW + 1_800),
             Some(Ending::MessageTooLarge)
         );
         assert_eq!(session.wake(NOW + 1_900), Due::End(Ending::IdleTimeout));
@@ -272,10 +305,12 @@ mod tests {
     #[test]
     fn one_message_may_be_longer_than_what_may_wait_but_none_may_follow() {
         let mut session = open(Terms { max_message_bytes: None, ..TERMS });
-        assert_eq!(session.message(Side::Client, 1_000_000, 0, NOW), None);
-        assert_eq!(session.message(Side::Client, 1, 600, NOW), None);
-        assert_eq!(session.message(Side::Client, 1, 900, NOW), Some(Ending::SlowConsumer));
-        assert_eq!(session.message(Side::Origin, 1, 0, NOW), None);
+        let sent = |messages, bytes| Sent { messages, bytes };
+        assert_eq!(session.message(Side::Client, 1_000_000, sent(0, 0), 0, NOW), None);
+        assert_eq!(session.message(Side::Client, 1, sent(1, 1_000_000), 600, NOW), None);
+        let slow = session.message(Side::Client, 1, sent(2, 1_000_001), 900, NOW);
+        assert_eq!(slow, Some(Ending::SlowConsumer));
+        assert_eq!(session.message(Side::Origin, 1, sent(0, 0), 0, NOW), None);
     }
 
     #[test]
@@ -287,6 +322,31 @@ mod tests {
         assert_eq!(session.next_ms(NOW + 5_000), Some(5_000));
         assert_eq!(session.wake(NOW + 9_999), Due::Nothing);
         assert_eq!(session.wake(NOW + 10_000), Due::CutOff);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_puts_nothing_off_for_long() {
+        let hour = 3_600_000;
+        let mut session = open(Terms { expires_at: None, idle_ms: Some(60_000), ..TERMS });
+        session.leash = Leash::wanted(NOW + hour);
+        let before = NOW - hour;
+        assert_eq!(session.wake(before), Due::Nothing);
+        assert_eq!(session.next_ms(before), Some(10_000));
+        assert_eq!(session.leash.next_at(), Some(before + 30_000));
+        assert_eq!(session.wake(before + 10_000), Due::Check);
+        assert_eq!(session.wake(before + 60_000), Due::End(Ending::IdleTimeout));
+        session.close(NOW);
+        assert_eq!(session.wake(before), Due::Nothing);
+        assert_eq!(session.wake(before + 10_000), Due::CutOff);
+    }
+
+    #[test]
+    fn idle_time_counts_from_when_it_is_open() {
+        let mut session =
+            open(Terms { expires_at: None, check_ms: None, idle_ms: Some(1_000), ..TERMS });
+        session.opened(NOW + 5_000);
+        assert_eq!(session.wake(NOW + 5_999), Due::Nothing);
+        assert_eq!(session.wake(NOW + 6_000), Due::End(Ending::IdleTimeout));
     }
 
     #[test]

@@ -424,13 +424,21 @@ export function leashCount(object, tag) {
   return object.state.getWebSockets(tag === undefined ? undefined : tag).length;
 }
 
-/** Takes a leash, and says something over it first, unless that is nothing: the response. */
+/**
+ * Takes a leash, and says something over it first, unless that is nothing: the response, or nothing if the
+ * runtime does not take it.
+ */
 export function takeLeash(object, tags, first) {
-  const [outer, leash] = Object.values(new WebSocketPair());
-  object.state.acceptWebSocket(leash, tags.split("."));
-  // A copy, because `first` is memory of the wasm.
-  if (first.length > 0) leash.send(first.slice());
-  return new Response(null, { status: 101, webSocket: outer });
+  try {
+    const [outer, leash] = Object.values(new WebSocketPair());
+    object.state.acceptWebSocket(leash, tags.split("."));
+    // A copy, because `first` is memory of the wasm.
+    if (first.length > 0) leash.send(first.slice());
+    return new Response(null, { status: 101, webSocket: outer });
+  } catch (error) {
+    console.error(JSON.stringify({ event: "leash_failed", detail: String(error) }));
+    return undefined;
+  }
 }
 
 /** Says something over all leashes of a tag. */

@@ -1,6 +1,9 @@
 // Supervised WebSockets: both ends are held here, and messages go from one to the other. Whether they may,
-// and when it ends, the supervisor in the wasm says. A socket that it can say nothing about any more, since
-// its instance has ended, is closed.
+// and when it ends, the supervisor in the wasm says. Where its instance has ended by a panic, the socket is
+// closed, and the supervisor is left alone: its memory is another one's by then.
+//
+// What the wasm calls here does not throw. An exception that passes through the wasm ends its instance, and
+// with it the sockets of everybody else.
 import { forward, originFailed, outgoing, send, within } from "./glue.js";
 
 const CLIENT = 0;
@@ -36,25 +39,29 @@ const CUT_OFF = -2;
  */
 export async function supervise(service, request, url, edits, protocol, context, supervisor) {
   const pump = new Pump(context, supervisor);
-  const refusal = await pump.beforehand(request);
-  if (refusal !== undefined) return refusal;
-  const abort = new AbortController();
-  let parts;
-  let response;
-  try {
-    parts = outgoing(request, url, edits, false);
-    response = await send(service, parts[0], { ...parts[1], signal: abort.signal });
-  } catch (error) {
-    pump.finish();
-    return originFailed(request, parts === undefined ? "" : String(error));
+  await pump.beforehand();
+  let answer = pump.refusal(request);
+  let origin;
+  if (answer === undefined) {
+    let parts;
+    try {
+      parts = outgoing(request, url, edits, false);
+      answer = await send(service, parts[0], { ...parts[1], signal: pump.abort.signal });
+      origin = answer.webSocket;
+    } catch (error) {
+      answer = originFailed(request, parts === undefined ? "" : String(error));
+    }
+    // It can have ended meanwhile.
+    answer = pump.refusal(request) ?? answer;
   }
-  const origin = response.webSocket;
-  if (origin === null) {
+  if (!origin || pump.isOver()) {
+    if (origin) pump.abort.abort();
     pump.finish();
-    return response;
+    return answer;
   }
+  const response = answer;
   const [outer, client] = Object.values(new WebSocketPair());
-  pump.open(client, origin, abort);
+  pump.open(client, origin);
   const headers = new Headers(response.headers);
   choose(headers, protocol);
   return new Response(null, { status: 101, headers, webSocket: outer });
@@ -77,6 +84,14 @@ class Pump {
   constructor(context, supervisor) {
     this.context = context;
     this.supervisor = supervisor;
+    this.instance = instanceOf(supervisor);
+    // Cuts the connection to the origin.
+    this.abort = new AbortController();
+    // How much was sent to each side, as the runtime counts it.
+    this.messages = [0, 0];
+    this.bytes = [0, 0];
+    // Which sides we have closed.
+    this.told = [false, false];
     this.word = supervisor.renewalWord();
     this.mostBytes = supervisor.mostMessageBytes();
     // Which sides have closed their end, or are gone.
@@ -84,23 +99,32 @@ class Pump {
     this.isEnded = false;
   }
 
-  /** What has to be known before the origin is asked: a refusal, or nothing. */
-  async beforehand(request) {
-    if (!this.supervisor.isLeashedFirst()) return undefined;
+  /** Finds out what has to be known before the origin is asked. */
+  async beforehand() {
+    if (!this.supervisor.isLeashedFirst()) return;
     // Until there is a leash, or none can be had; a relay that is full is no answer yet.
     do {
       this.connecting = undefined;
-      this.supervisor.leash(this);
+      this.guard(() => this.supervisor.leash(this));
       await this.connecting;
-    } while (this.connecting !== undefined);
-    const refusal = this.supervisor.refusal(request);
-    if (refusal !== undefined) this.finish();
-    return refusal;
+    } while (this.connecting !== undefined && !this.isOver());
   }
 
-  open(client, origin, abort) {
+  /** The response to a handshake whose socket would end before it begins, or nothing. */
+  refusal(request) {
+    return this.isAlive() ? this.supervisor.refusal(request) : originFailed(request, "Error: reset");
+  }
+
+  isAlive() {
+    return this.instance === instanceOf(this.supervisor);
+  }
+
+  isOver() {
+    return this.isEnded || this.isFinished;
+  }
+
+  open(client, origin) {
     this.sides = [client, origin];
-    this.abort = abort;
     for (const side of [CLIENT, ORIGIN]) {
       const socket = this.sides[side];
       // Half open, so that a Close frame is answered when the other side has answered it, and what that
@@ -112,7 +136,6 @@ class Pump {
       this.listen(socket, "error", () => this.closed(side, VANISHED));
     }
     this.guard(() => this.arm(this.supervisor.open(this)));
-    if (this.isEnded) this.end(...this.ending);
   }
 
   listen(socket, name, handler) {
@@ -122,13 +145,15 @@ class Pump {
   /** Does something. If the supervisor cannot take part in it any more, the socket ends. */
   guard(action) {
     if (this.isFinished) return;
+    let detail = "the instance has ended";
     try {
-      action();
+      if (this.isAlive()) return action();
     } catch (error) {
-      console.error(JSON.stringify({ event: "socket_failed", detail: String(error) }));
-      this.end(1013, "supervision_lost");
-      this.finish();
+      detail = String(error);
     }
+    console.error(JSON.stringify({ event: "socket_failed", detail }));
+    this.end(1013, "supervision_lost");
+    this.finish();
   }
 
   pass(side, data) {
@@ -139,10 +164,24 @@ class Pump {
     // It is the client who gets the answer to a renewal.
     const to = isRenewal ? CLIENT : 1 - side;
     const waiting = this.sides[to].bufferedAmount;
-    const ending = this.supervisor.message(to, bytes, waiting, Date.now());
+    const ending = this.supervisor.message(
+      to,
+      bytes,
+      this.messages[to],
+      this.bytes[to],
+      waiting,
+      Date.now(),
+    );
     if (ending > 0) this.supervisor.end(this, ending);
     else if (isRenewal) this.renew(data);
-    else this.sides[to].send(data);
+    else this.send(to, data, waiting);
+  }
+
+  send(side, data, waiting) {
+    const socket = this.sides[side];
+    socket.send(data);
+    this.messages[side]++;
+    this.bytes[side] += socket.bufferedAmount - waiting;
   }
 
   renew(data) {
@@ -176,6 +215,7 @@ class Pump {
   }
 
   tell(side, code, reason) {
+    this.told[side] = true;
     try {
       if (code === NO_CODE) this.sides[side].close();
       else if (canSend(code, reason)) this.sides[side].close(code, reason);
@@ -191,14 +231,18 @@ class Pump {
   end(code, reason) {
     this.isEnded = true;
     // Before the origin has answered there is nothing to close yet.
-    this.ending = [code, reason];
     if (this.sides === undefined) return;
     for (const side of [CLIENT, ORIGIN]) this.tell(side, code, reason);
   }
 
   /** Sends a text to the client. */
   say(text) {
-    if (!this.isEnded && !this.isFinished) this.sides[CLIENT].send(text);
+    if (this.isOver() || this.over[CLIENT] || this.told[CLIENT]) return;
+    try {
+      this.send(CLIENT, text, this.sides[CLIENT].bufferedAmount);
+    } catch {
+      // It has failed meanwhile.
+    }
   }
 
   /** Wakes the supervisor after so many milliseconds. */
@@ -215,6 +259,8 @@ class Pump {
       return;
     }
     this.abort.abort();
+    // Before the origin has answered there is a response to give.
+    if (this.sides === undefined) return;
     this.finish();
     // A socket has no other way to be let go of. Nothing after this is carried out.
     this.context.abort?.();
@@ -222,7 +268,11 @@ class Pump {
 
   /** Keeps the context alive until a promise is settled. */
   keep(promise) {
-    this.context.waitUntil(promise);
+    try {
+      this.context.waitUntil(promise);
+    } catch {
+      // Then it lives as long as the sockets.
+    }
   }
 
   /** Makes the leash, in the place of the one that there is. */
@@ -269,7 +319,11 @@ class Pump {
 
   /** Asks the relay something over the leash. */
   ask(text) {
-    this.leash?.send(text);
+    try {
+      this.leash?.send(text);
+    } catch {
+      // It is being closed, and says so by an event of its own.
+    }
   }
 
   /** Gives the leash up. */
@@ -285,12 +339,14 @@ class Pump {
     this.isFinished = true;
     clearTimeout(this.timer);
     this.letGo();
-    try {
-      this.supervisor.free();
-    } catch {
-      // Its instance has ended, and it with that.
-    }
+    // With its instance it is gone.
+    if (this.isAlive()) this.supervisor.free();
   }
+}
+
+/** Which instance of the wasm there is. Where one has ended, another one is there after this. */
+function instanceOf(supervisor) {
+  return supervisor.constructor.instance();
 }
 
 const encoder = new TextEncoder();
@@ -306,8 +362,11 @@ function canSend(code, reason) {
 }
 
 function drop(socket) {
-  if (!socket) return;
-  socket.accept();
+  try {
+    socket?.accept();
+  } catch {
+    // It is gone.
+  }
   close(socket);
 }
 

@@ -225,7 +225,8 @@ impl Relay {
         }
         let first = self.missed(asked, tags)?;
         self.leashes.set(self.leashes.get().saturating_add(1));
-        Ok(glue::take_leash(&self.object, tags, &first))
+        let response = glue::take_leash(&self.object, tags, &first);
+        Ok(if response.is_undefined() { objects::failure(500) } else { response })
     }
 
     /// A notice of what came after the number that a socket was judged by, for these tags; nothing if
@@ -265,11 +266,10 @@ impl Relay {
         if self.leashes.get() == 0 {
             return Ok(());
         }
+        glue::set_alarm(&self.object, KEEP_MS).await;
         let rows = sql(&self.object, "SELECT asked FROM address", &[])?;
         let address = rows.first().and_then(|row| row.first()).and_then(JsValue::as_string);
-        self.ask_hub(&Asked::read(&format!("/?{}", address.unwrap_or_default()))).await?;
-        glue::set_alarm(&self.object, KEEP_MS).await;
-        Ok(())
+        self.ask_hub(&Asked::read(&format!("/?{}", address.unwrap_or_default()))).await
     }
 
     /// The hub tells what is new, and hears how far this copy goes then.

@@ -22,13 +22,16 @@ use crate::core::claims::Millis;
 use crate::core::denial::{Denial, Reason, cut};
 use crate::core::json::object;
 use crate::core::request::RequestHead;
-use crate::core::socket::{Due, Ending, Session, Side};
+use crate::core::socket::{Due, Ending, Sent, Session, Side};
 use crate::core::verify::SignatureEngine as _;
 use crate::gate::Watch;
 use life::Socket;
 
 /// What [`Supervisor::wake`] says instead of a time.
 const CUT_OFF: i32 = -2;
+
+/// A fresh token is looked at no sooner than this after the one before, in milliseconds.
+const LEAST_RENEWAL_MS: Millis = 1_000;
 
 /// The status with which a relay has no room for a leash.
 const FULL: u16 = 503;
@@ -118,9 +121,11 @@ impl Supervisor {
             path: cut(head.path).to_owned(),
             began_at: now,
             is_open: Cell::new(false),
-            is_ended: Cell::new(false),
+            ended: Cell::new(None),
+            is_counted: Cell::new(true),
             is_judging: Cell::new(false),
             is_renewing: Cell::new(false),
+            renewed_at: Cell::new(None),
             asked_at: Cell::new(None),
             is_one_too_many: Cell::new(false),
         }))
@@ -129,6 +134,18 @@ impl Supervisor {
 
 #[wasm_bindgen]
 impl Supervisor {
+    /// Tells the instances of the module apart, of which each begins where the one before has ended by a
+    /// panic. Whoever has a supervisor of another one must leave it alone: in this one its memory is
+    /// somebody else's.
+    #[must_use]
+    pub fn instance() -> f64 {
+        thread_local! {
+            static INSTANCE: u64 = RuntimeCrypto.random() >> 12;
+        }
+        #[allow(clippy::cast_precision_loss, reason = "52 bits")]
+        INSTANCE.with(|instance| *instance as f64)
+    }
+
     /// The word that begins a message with a fresh token.
     #[wasm_bindgen(js_name = renewalWord)]
     #[must_use]
@@ -157,18 +174,19 @@ impl Supervisor {
         self.0.make_leash(pump, now());
     }
 
-    /// The response to a handshake that the relay does not want, if it does not.
+    /// The response to a handshake whose socket would end before it begins, if it would. From now on the
+    /// relay is not to count it.
     #[must_use]
     pub fn refusal(&self, request: &Request) -> JsValue {
         let Socket { isolate, gate, .. } = *self.0;
-        if !self.0.is_one_too_many.get() {
-            return JsValue::UNDEFINED;
-        }
-        let packed = isolate.head(request);
-        let denial = Denial {
-            provider: self.0.watch.borrow().provider(),
-            ..Denial::new(Reason::TooManySockets)
+        self.0.is_counted.set(false);
+        let reason = match self.0.ended.get() {
+            Some(ending) => ending.as_reason(),
+            None if self.0.is_one_too_many.get() => Reason::TooManySockets,
+            None => return JsValue::UNDEFINED,
         };
+        let packed = isolate.head(request);
+        let denial = Denial { provider: self.0.watch.borrow().provider(), ..Denial::new(reason) };
         gate.tally().deny(denial.reason);
         respond::deny(isolate, &RequestHead::unpack(packed.as_str()), &denial, now(), None)
     }
@@ -176,19 +194,36 @@ impl Supervisor {
     /// The socket is open. In how many milliseconds to wake.
     #[must_use]
     pub fn open(&self, pump: &Pump) -> i32 {
+        let now = now();
         self.0.is_open.set(true);
         self.0.gate.tally().open_socket();
-        self.0.make_leash(pump, now());
+        self.0.session.borrow_mut().opened(now);
+        self.0.is_good(now);
+        self.0.make_leash(pump, now);
         self.0.next()
     }
 
-    /// A message is to be sent to a side, while so many bytes wait for it. 0 if it may be, else the number of the ending that there is for it.
+    /// A message of so many bytes has come for a side, to which so much was sent, of which so many bytes
+    /// still wait. 0 if it may be sent, too, else the number of the ending that there is for it.
     #[must_use]
-    pub fn message(&self, to: u8, bytes: u32, waiting: u32, now: f64) -> u32 {
-        #[allow(clippy::cast_possible_truncation, reason = "milliseconds are far below 2^53")]
-        let now = now as Millis;
+    pub fn message(
+        &self,
+        to: u8,
+        bytes: u32,
+        messages_sent: f64,
+        bytes_sent: f64,
+        waiting: u32,
+        now: f64,
+    ) -> u32 {
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "counts and milliseconds are far below 2^53"
+        )]
+        let (sent, now) =
+            (Sent { messages: messages_sent as u64, bytes: bytes_sent as u64 }, now as Millis);
         let to = if to == 0 { Side::Client } else { Side::Origin };
-        let ending = self.0.session.borrow_mut().message(to, bytes, waiting, now);
+        let ending = self.0.session.borrow_mut().message(to, bytes, sent, waiting, now);
         ending.map_or(0, |ending| ending as u32 + 1)
     }
 
@@ -231,7 +266,7 @@ impl Supervisor {
     /// The leash is there. In how many milliseconds to wake.
     #[must_use]
     pub fn leashed(&self) -> i32 {
-        self.0.session.borrow_mut().leash.opened();
+        self.0.session.borrow_mut().leash.opened(now());
         self.0.next()
     }
 
@@ -250,7 +285,10 @@ impl Supervisor {
         let now = now();
         match status {
             FULL => self.0.session.borrow_mut().leash.is_full(RuntimeCrypto.random(), now),
-            TOO_MANY => self.0.is_one_too_many.set(true),
+            TOO_MANY => {
+                self.0.is_one_too_many.set(true);
+                self.0.lose_leash(now);
+            }
             _ => self.0.lose_leash(now),
         }
         self.0.next()
@@ -277,7 +315,17 @@ impl Supervisor {
         if self.0.session.borrow().is_closing() {
             return;
         }
-        if self.0.is_renewing.replace(true) {
+        // Each costs what a request costs, and no rate limit in front of the gate sees it.
+        let now = now();
+        let is_soon = self
+            .0
+            .renewed_at
+            .get()
+            .is_some_and(|at| (0..LEAST_RENEWAL_MS).contains(&now.saturating_sub(at)));
+        if !is_soon {
+            self.0.renewed_at.set(Some(now));
+        }
+        if is_soon || self.0.is_renewing.replace(true) {
             self.0.say(pump, &object! { "renewed": false, "code": "busy" }.to_string());
             return;
         }

@@ -48,6 +48,8 @@ pub struct Watch<'g> {
     rules: Matched<'g, Requirement>,
     bearer: Option<Bearer>,
     max_buffered_bytes: u32,
+    /// Counts the tokens that it has had.
+    turn: u32,
 }
 
 /// Whose socket it is.
@@ -56,8 +58,10 @@ struct Bearer {
     token: String,
     provider: usize,
     subject: Option<String>,
-    /// When the token is over, with leeway, in milliseconds.
-    expires_at: Millis,
+    /// When the token is over, with leeway, in milliseconds, if it says so itself.
+    expires_at: Option<Millis>,
+    /// Until when what the auth service said about it counts, at most.
+    counts_until: Millis,
     /// What can revoke the token, and when it was issued.
     targets: Vec<(Fingerprint, Option<NumericDate>)>,
     /// The target that is its subject.
@@ -92,10 +96,23 @@ impl Watch<'_> {
         self.bearer.is_some()
     }
 
-    /// When its token is over, with leeway, in milliseconds.
+    /// When its token is over, with leeway, in milliseconds, if it says so itself.
     #[must_use]
     pub fn expires_at(&self) -> Option<Millis> {
-        self.bearer.as_ref().map(|bearer| bearer.expires_at)
+        self.bearer.as_ref()?.expires_at
+    }
+
+    /// Until when what its handshake, or the last judgement, rested on counts at most. It may count for
+    /// longer when it is looked at again.
+    #[must_use]
+    pub fn counts_until(&self) -> Option<Millis> {
+        self.bearer.as_ref().map(|bearer| bearer.counts_until)
+    }
+
+    /// Which of its tokens it has: what was found out about one says nothing about another.
+    #[must_use]
+    pub const fn turn(&self) -> u32 {
+        self.turn
     }
 
     /// What can revoke its token, as a leash names it; not more than one can name.
@@ -123,11 +140,15 @@ impl Watch<'_> {
         self.bearer.as_ref().map_or((None, 0), |bearer| bearer.judged_by)
     }
 
-    /// Whether a part of the log revokes its token.
+    /// Whether a part of the log revokes its token. What it was judged by already says nothing new: it may
+    /// have been undone since, and a relay can be late.
     #[must_use]
     pub fn is_revoked_by(&self, delta: &Delta<'_>, now: NumericDate) -> bool {
+        let (log, number) = self.judged_by();
+        let known = if log == Some(delta.head.log) { number } else { 0 };
         let says = |target: Fingerprint, issued_at| {
-            let last = delta.entries().filter(|entry| entry.target == target).last();
+            let new = delta.entries().filter(|entry| entry.number > known);
+            let last = new.filter(|entry| entry.target == target).last();
             last.is_some_and(|entry| entry.expires_at > now && entry.effect.revokes(issued_at))
         };
         self.bearer.iter().flat_map(|bearer| &bearer.targets).any(|(target, issued_at)| {
@@ -160,7 +181,7 @@ impl<E: SignatureEngine> Gate<E> {
         let buffered =
             each(&rules).map(|(rule, _)| rule.max_buffered_bytes.unwrap_or(BUFFERED_BYTES)).min();
         let max_buffered_bytes = buffered.unwrap_or(BUFFERED_BYTES);
-        Ok(Upgrade::Supervised(Box::new(Watch { rules, bearer, max_buffered_bytes })))
+        Ok(Upgrade::Supervised(Box::new(Watch { rules, bearer, max_buffered_bytes, turn: 0 })))
     }
 
     fn bearer(&self, token: &str, assured: &Assured) -> Result<Bearer, Denial> {
@@ -183,17 +204,21 @@ impl<E: SignatureEngine> Gate<E> {
             targets.extend(named.iter().map(|(_, target)| (target, *issued_at)));
             subject_target = subject_target.or_else(|| subject(named));
         }
-        let expiration = expiration.map_or(facts.expiration, |own| own.min(facts.expiration));
-        let over = expiration.saturating_add(self.settings.clock_skew_seconds);
         Ok(Bearer {
             token: token.to_owned(),
             provider,
             subject: facts.subject().map(str::to_owned),
-            expires_at: over.saturating_mul(1_000),
+            expires_at: expiration.map(|expiration| self.over_at(expiration)),
+            counts_until: self.over_at(facts.expiration),
             targets,
             subject_target,
             judged_by: self.list_position(),
         })
+    }
+
+    /// When something is over that ends then, with leeway, in milliseconds.
+    const fn over_at(&self, expiration: NumericDate) -> Millis {
+        expiration.saturating_add(self.settings.clock_skew_seconds).saturating_mul(1_000)
     }
 
     /// What holds for a socket.
@@ -230,7 +255,10 @@ impl<E: SignatureEngine> Gate<E> {
         findings.list_was_sought();
         let freshness = Freshness::Standard;
         match self.authorize(&bearer.token, &watch.rules, freshness, now, findings) {
-            Ok(_) => {
+            Ok(assured) => {
+                if let Ok(facts) = assured.basis.facts() {
+                    bearer.counts_until = self.over_at(facts.expiration);
+                }
                 bearer.judged_by = self.list_position();
                 Ok(None)
             }
@@ -261,8 +289,10 @@ impl<E: SignatureEngine> Gate<E> {
                 };
                 match (self.bearer(token, &assured), &watch.bearer) {
                     (Ok(new), Some(old)) if is_same(&new, old) => {
-                        let until = new.expires_at.div_euclid(1_000);
+                        let until = new.expires_at.unwrap_or(Millis::MAX).min(new.counts_until);
+                        let until = until.div_euclid(1_000);
                         watch.bearer = Some(new);
+                        watch.turn = watch.turn.wrapping_add(1);
                         Renewal::Renewed(until.saturating_sub(self.settings.clock_skew_seconds))
                     }
                     _ => Renewal::AnotherSubject,
@@ -271,11 +301,14 @@ impl<E: SignatureEngine> Gate<E> {
         }
     }
 
-    /// Whether the list is to be refreshed: it is not fresh, and nobody does it or has just tried.
+    /// Whether the list is to be refreshed for sockets: it is older than that, in milliseconds, and not
+    /// fresh, and nobody does it or has just tried.
     #[must_use]
-    pub fn list_is_due(&self, now: Millis) -> bool {
+    pub fn list_is_due(&self, least_ms: Millis, now: Millis) -> bool {
         self.revocations.as_ref().is_some_and(|revocations| {
-            matches!(revocations.step(now), Step::FetchInBackground | Step::Fetch)
+            let step = revocations.step(now);
+            matches!(step, Step::FetchInBackground | Step::Fetch)
+                && revocations.known_at().is_none_or(|at| now.saturating_sub(at) >= least_ms)
         })
     }
 

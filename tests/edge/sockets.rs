@@ -7,6 +7,7 @@ mod endings;
 mod frames;
 mod many;
 mod renewal;
+mod resets;
 mod revocations;
 mod services;
 mod ws;

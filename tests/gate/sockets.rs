@@ -201,18 +201,35 @@ fn a_token_is_worth_later_what_it_is_worth_to_a_request() {
 }
 
 #[test]
+fn a_notice_that_is_late_does_not_revoke_what_was_undone_since() {
+    let gate = setup().gate();
+    let alice = target(Kind::Subject, "alice");
+    refresh(&gate, &[entry(1, alice, Effect::RevokeAll), entry(2, alice, Effect::Undo)], THEN);
+    let watch = watch(&gate, &token(json!({})));
+    for (log, number, revokes) in [(7, 1, false), (7, 2, false), (7, 3, true), (8, 1, true)] {
+        let head = Head { log, after: number - 1, to: number, latest: number, age_ms: None };
+        let bytes = Delta::write(&head, &[entry(number, alice, Effect::RevokeAll)]);
+        let delta = Delta::read(&bytes).unwrap();
+        assert_eq!(watch.is_revoked_by(&delta, NOW), revokes, "{log} {number}");
+    }
+}
+
+#[test]
 fn a_list_is_due_when_nobody_refreshes_it() {
     let gate = setup().gate();
-    assert!(gate.list_is_due(THEN));
+    let is_due = |passed| gate.list_is_due(0, THEN + passed);
+    assert!(is_due(0));
     refresh(&gate, &[], THEN);
-    assert!(!gate.list_is_due(THEN + 999));
-    assert!(gate.list_is_due(THEN + 1_000));
+    assert!(!is_due(999));
+    assert!(is_due(1_000));
+    assert!(!gate.list_is_due(5_000, THEN + 4_999), "nobody needs it so soon");
+    assert!(gate.list_is_due(5_000, THEN + 5_000));
     gate.begin_list(THEN + 1_000);
-    assert!(!gate.list_is_due(THEN + 1_001));
+    assert!(!is_due(1_001));
     gate.list_was_not_refreshed(THEN + 1_500);
-    assert!(!gate.list_is_due(THEN + 2_499));
-    assert!(gate.list_is_due(THEN + 2_500));
-    assert!(!Setup::new(&["HS256"], &Signer::hmac(1)).gate().list_is_due(THEN));
+    assert!(!is_due(2_499));
+    assert!(is_due(2_500));
+    assert!(!Setup::new(&["HS256"], &Signer::hmac(1)).gate().list_is_due(0, THEN));
 }
 
 #[test]
@@ -243,9 +260,15 @@ fn only_a_good_token_of_the_same_subject_takes_the_place_of_another() {
         }
         assert_eq!(expires_at, Some((NOW + 60) * 1_000), "{members}");
     }
+    assert_eq!(watch.turn(), 0);
+    let mut renew = |token: &str| {
+        let renewal = gate.renew(&mut watch, token, THEN, &mut Findings::default());
+        (renewal, watch.expires_at())
+    };
     let (renewal, expires_at) = renew(&token(json!({ "exp": NOW + 600, "jti": "t-2" })));
     assert!(matches!(renewal, Renewal::Renewed(until) if until == NOW + 600), "{renewal:?}");
     assert_eq!(expires_at, Some((NOW + 600) * 1_000));
+    assert_eq!(watch.turn(), 1);
     assert!(watch.tags().contains(&target(Kind::TokenId, "t-2").to_string()));
     assert!(!watch.tags().contains(&target(Kind::TokenId, "t-1").to_string()));
 }

@@ -17,11 +17,11 @@ const EMPTY_GOES_MS: Millis = 64;
 /// The messages to one side.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Backlog {
-    sent: Mark,
+    sent: Sent,
     /// All up to here have gone.
-    gone: Mark,
+    gone: Sent,
     /// When all up to here have gone, that takes its place.
-    next: Mark,
+    next: Sent,
     /// Empty messages that may wait.
     empty: u64,
     /// Those of them that came after `fence`.
@@ -33,15 +33,20 @@ pub(super) struct Backlog {
     counted_at: Millis,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Mark {
-    messages: u64,
-    bytes: u64,
+/// What was sent to one side so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// How many messages.
+    pub messages: u64,
+    /// Their bytes, as the platform counts what waits: another length of the same text would make it
+    /// look as if more waits than was sent, or less.
+    pub bytes: u64,
 }
 
 impl Backlog {
-    /// So many bytes wait: how much memory that is, at most.
-    pub(super) fn bytes(&mut self, waiting: u32, now: Millis) -> u64 {
+    /// So much was sent, and so many bytes of it wait: how much memory that is, at most.
+    pub(super) fn bytes(&mut self, sent: Sent, waiting: u32, now: Millis) -> u64 {
+        self.note(sent);
         let gone_bytes = self.sent.bytes.saturating_sub(waiting.into());
         if gone_bytes >= self.next.bytes {
             self.gone = self.next;
@@ -50,10 +55,11 @@ impl Backlog {
         if gone_bytes >= self.fence {
             self.empty = self.empty_since;
         }
-        let passed = now.saturating_sub(self.counted_at).max(0) / EMPTY_GOES_MS;
-        if passed > 0 {
+        // A clock that was set back begins anew.
+        let passed = now.saturating_sub(self.counted_at) / EMPTY_GOES_MS;
+        if passed != 0 {
             self.counted_at = now;
-            let passed = passed.unsigned_abs();
+            let passed = u64::try_from(passed).unwrap_or(0);
             self.empty = self.empty.saturating_sub(passed);
             self.empty_since = self.empty_since.saturating_sub(passed);
         }
@@ -61,17 +67,17 @@ impl Backlog {
         u64::from(waiting) + BYTES_EACH * messages.max(self.empty)
     }
 
-    /// A message of so many bytes is sent.
-    pub(super) const fn send(&mut self, bytes: u32) {
-        self.sent.messages += 1;
-        self.sent.bytes += bytes as u64;
-        if bytes == 0 {
-            self.empty += 1;
-            self.empty_since += 1;
-        } else {
-            self.fence = self.sent.bytes;
+    fn note(&mut self, sent: Sent) {
+        let messages = sent.messages.saturating_sub(self.sent.messages);
+        if sent.bytes > self.sent.bytes {
+            self.fence = sent.bytes;
             self.empty_since = 0;
+        } else {
+            self.empty += messages;
+            self.empty_since += messages;
         }
+        self.sent.messages += messages;
+        self.sent.bytes = self.sent.bytes.max(sent.bytes);
     }
 }
 
@@ -83,59 +89,71 @@ mod tests {
 
     use super::*;
 
+    const fn sent(messages: u64, bytes: u64) -> Sent {
+        Sent { messages, bytes }
+    }
+
     #[test]
     fn what_goes_at_once_never_waits() {
         let mut backlog = Backlog::default();
-        for _ in 0..100_000 {
-            backlog.send(10);
-            assert_eq!(backlog.bytes(0, 0), 0);
+        for number in 1..100_000 {
+            assert_eq!(backlog.bytes(sent(number, 10 * number), 0, 0), 0);
         }
     }
 
     #[test]
     fn messages_that_wait_count_with_what_they_take() {
         let mut backlog = Backlog::default();
-        for sent in 1..=1_000 {
-            backlog.send(1);
-            assert!(backlog.bytes(sent, 0) >= u64::from(sent) * 129);
+        for number in 1..=1_000 {
+            let bytes = backlog.bytes(sent(number.into(), number.into()), number, 0);
+            assert!(bytes >= u64::from(number) * 129);
         }
     }
 
     #[test]
     fn empty_messages_wait_until_there_is_proof_or_time_has_passed() {
         let mut backlog = Backlog::default();
-        for _ in 0..1_000 {
-            backlog.send(0);
+        for number in 1..=1_000 {
+            backlog.bytes(sent(number, 0), 0, 0);
         }
-        assert_eq!(backlog.bytes(0, 0), 128_000);
-        assert_eq!(backlog.bytes(0, 63_936), 128);
-        backlog.send(1);
-        assert_eq!(backlog.bytes(1, 63_936), 129);
-        assert_eq!(backlog.bytes(0, 63_936), 0);
+        assert_eq!(backlog.bytes(sent(1_000, 0), 0, 0), 128_000);
+        assert_eq!(backlog.bytes(sent(1_000, 0), 0, 63_936), 128);
+        assert_eq!(backlog.bytes(sent(1_001, 1), 1, 63_936), 129);
+        assert_eq!(backlog.bytes(sent(1_001, 1), 0, 63_936), 0);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_counts_on() {
+        let mut backlog = Backlog::default();
+        let day = 86_400_000;
+        assert_eq!(backlog.bytes(sent(10, 0), 0, day), 0);
+        assert_eq!(backlog.bytes(sent(20, 0), 0, 0), 1_280);
+        assert_eq!(backlog.bytes(sent(20, 0), 0, 640), 0);
     }
 
     proptest! {
-        /// Against a queue: never less than what waits, if every message has a byte, and in the long run
-        /// not much more.
+        /// Against a queue: never less than what waits, if every message has a byte, and when all has
+        /// gone, nothing.
         #[test]
         fn it_is_an_upper_bound(
             steps in prop::collection::vec((1_u32..2_000, 0_usize..4), 1..500),
         ) {
             let (mut backlog, mut queue) = (Backlog::default(), VecDeque::new());
+            let mut total = sent(0, 0);
             for (bytes, goes) in steps {
-                backlog.send(bytes);
+                total = sent(total.messages + 1, total.bytes + u64::from(bytes));
                 queue.push_back(bytes);
                 for _ in 0..goes {
                     queue.pop_front();
                 }
                 let waiting: u32 = queue.iter().sum();
                 let least = u64::from(waiting) + 128 * queue.len() as u64;
-                prop_assert!(backlog.bytes(waiting, 0) >= least);
+                prop_assert!(backlog.bytes(total, waiting, 0) >= least);
             }
-            backlog.bytes(0, 0);
-            backlog.bytes(0, 0);
-            backlog.send(1);
-            prop_assert_eq!(backlog.bytes(1, 0), 129);
+            prop_assert_eq!(backlog.bytes(total, 0, 0), 0);
+            backlog.bytes(total, 0, 0);
+            let one_more = sent(total.messages + 1, total.bytes + 1);
+            prop_assert_eq!(backlog.bytes(one_more, 1, 0), 129);
         }
     }
 }

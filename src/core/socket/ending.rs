@@ -73,6 +73,23 @@ impl Ending {
         }
     }
 
+    /// Why a handshake is refused that would end so at once.
+    #[must_use]
+    pub const fn as_reason(self) -> Reason {
+        match self {
+            Self::TokenExpired => Reason::Expired,
+            Self::TokenRevoked => Reason::Revoked,
+            Self::TokenInvalid => Reason::UnknownToken,
+            Self::InsufficientScope => Reason::MissingScope,
+            Self::SupervisionLost => Reason::RevocationsUnknown,
+            Self::OriginUnreachable => Reason::OriginFailed,
+            Self::AuthUnavailable
+            | Self::SlowConsumer
+            | Self::MessageTooLarge
+            | Self::IdleTimeout => Reason::AuthServiceSilent,
+        }
+    }
+
     /// Why a socket ends whose token would be refused for this reason; `None` where only something
     /// behind us is at fault, which may pass.
     #[must_use]

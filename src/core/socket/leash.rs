@@ -21,6 +21,8 @@ pub struct Leash {
     failures: u32,
     /// How many relays are full.
     full: u32,
+    /// The one that is being made names what counted before: another one is to follow.
+    is_outdated: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,13 +55,13 @@ impl Leash {
     /// Where there is nobody to hear from.
     #[must_use]
     pub const fn unwanted() -> Self {
-        Self { state: State::Unwanted, failures: 0, full: 0 }
+        Self { state: State::Unwanted, failures: 0, full: 0, is_outdated: false }
     }
 
     /// One that is to be made now.
     #[must_use]
     pub const fn wanted(now: Millis) -> Self {
-        Self { state: State::Down(now), failures: 0, full: 0 }
+        Self { state: State::Down(now), failures: 0, full: 0, is_outdated: false }
     }
 
     /// What is to be done at `now`.
@@ -108,15 +110,26 @@ impl Leash {
     }
 
     /// It is there.
-    pub const fn opened(&mut self) {
-        self.state = State::Up { was_heard: true };
-        self.failures = 0;
+    pub const fn opened(&mut self, now: Millis) {
+        self.state =
+            if self.is_outdated { State::Down(now) } else { State::Up { was_heard: true } };
+        self.is_outdated = false;
     }
 
-    /// Something has come.
+    /// Something has come. Only then is it as good as it looks: a relay that takes leashes and drops them
+    /// again does not get them back at once.
     pub const fn heard(&mut self) {
         if self.is_up() {
             self.state = State::Up { was_heard: true };
+            self.failures = 0;
+        }
+    }
+
+    /// It is `now`: no pause lasts longer than the longest from now, whatever the clock said before.
+    pub(super) fn see(&mut self, now: Millis) {
+        if let State::Down(until) = &mut self.state {
+            let most = i64::try_from(MOST_PAUSE_MS).unwrap_or(0);
+            *until = (*until).min(now.saturating_add(most));
         }
     }
 
@@ -129,6 +142,7 @@ impl Leash {
         // Between half of it and all.
         let pause_ms = pause_ms / 2 + random % (pause_ms / 2 + 1);
         self.failures = self.failures.saturating_add(1);
+        self.is_outdated = false;
         self.state = State::Down(now.saturating_add(i64::try_from(pause_ms).unwrap_or(0)));
     }
 
@@ -143,10 +157,13 @@ impl Leash {
         }
     }
 
-    /// Another one is to be made in its place.
-    pub fn replace(&mut self, now: Millis) {
-        if self.state != State::Unwanted {
-            self.state = State::Down(now);
+    /// Another one is to be made in its place, but never two at the same time: the older one could come
+    /// last.
+    pub const fn replace(&mut self, now: Millis) {
+        match self.state {
+            State::Unwanted | State::Down(_) => {}
+            State::Connecting => self.is_outdated = true,
+            State::Up { .. } => self.state = State::Down(now),
         }
     }
 }
@@ -160,7 +177,7 @@ mod tests {
     fn up() -> Leash {
         let mut leash = Leash::wanted(NOW);
         assert_eq!((leash.wake(NOW), leash.wake(NOW)), (Step::Connect, Step::Nothing));
-        leash.opened();
+        leash.opened(NOW);
         leash
     }
 
@@ -179,9 +196,29 @@ mod tests {
             leash.lost(0, NOW);
             leash.wake(NOW + most);
         }
-        leash.opened();
+        // It is there again, and nothing has come yet.
+        leash.opened(NOW);
+        leash.lost(0, NOW);
+        assert_eq!(leash.next_at(), Some(NOW + 15_000));
+        leash.wake(NOW + 15_000);
+        leash.opened(NOW);
+        leash.heard();
         leash.lost(0, NOW);
         assert_eq!(leash.next_at(), Some(NOW + 125));
+    }
+
+    #[test]
+    fn one_that_is_outdated_before_it_is_there_is_followed_by_another() {
+        let mut leash = Leash::wanted(NOW);
+        leash.wake(NOW);
+        leash.replace(NOW);
+        assert_eq!(leash.wake(NOW), Step::Nothing);
+        leash.opened(NOW + 5);
+        assert_eq!(leash.wake(NOW + 5), Step::Connect);
+        leash.opened(NOW + 9);
+        assert_eq!((leash.is_up(), leash.wake(NOW + 9)), (true, Step::Nothing));
+        leash.replace(NOW + 10);
+        assert_eq!(leash.wake(NOW + 10), Step::Connect);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::super::revocations::{self, Heard};
 use super::super::{glue, keys, log, now};
 use super::Pump;
 use crate::core::claims::Millis;
+use crate::core::denial::Reason;
 use crate::core::json::object;
 use crate::core::revocation::delta::Delta;
 use crate::core::revocation::entry::{LogId, Number};
@@ -34,11 +35,15 @@ pub(super) struct Socket {
     pub(super) path: String,
     pub(super) began_at: Millis,
     pub(super) is_open: Cell<bool>,
-    /// Whether we have ended it.
-    pub(super) is_ended: Cell<bool>,
+    /// Why we have ended it, if we have.
+    pub(super) ended: Cell<Option<Ending>>,
+    /// Whether the relay is to count it: only before it is open.
+    pub(super) is_counted: Cell<bool>,
     /// Whether it is being judged at the moment, with something to be found out.
     pub(super) is_judging: Cell<bool>,
     pub(super) is_renewing: Cell<bool>,
+    /// When the client last sent a fresh token.
+    pub(super) renewed_at: Cell<Option<Millis>>,
     /// When the relay was last asked over the leash, until it answers.
     pub(super) asked_at: Cell<Option<Millis>>,
     /// Its subject has too many, says the relay.
@@ -53,9 +58,10 @@ impl Socket {
     }
 
     pub(super) fn end(&self, pump: &Pump, ending: Ending) {
-        if self.is_ended.replace(true) {
+        if self.ended.get().is_some() {
             return;
         }
+        self.ended.set(Some(ending));
         self.session.borrow_mut().close(now());
         self.gate.tally().end_socket(ending);
         let provider = self.watch.borrow().provider().map(|at| self.gate.provider_name(at));
@@ -87,8 +93,8 @@ impl Socket {
             self.session.borrow().leash.full(),
             settings.revocation.relays_per_region,
         );
-        // It is counted once, at the handshake: no socket that is open ends because its leash is made again.
-        let most = settings.websocket.max_sockets_per_subject.filter(|_| !self.is_open.get());
+        // It is counted once, at the handshake: no socket ends because its leash is made again.
+        let most = settings.websocket.max_sockets_per_subject.filter(|_| self.is_counted.get());
         let most = most.zip(subject);
         let most = most.map(|(most, subject)| format!("&subject={subject}&most={most}"));
         let path = format!(
@@ -114,7 +120,13 @@ impl Socket {
             }
             Step::Nothing | Step::Connect => {}
         }
-        if self.gate.list_is_due(now) {
+        if self.asked_at.get().is_some() {
+            // Its runtime is there, and it gives no answer: another one may.
+            pump.let_go();
+            self.lose_leash(now);
+        }
+        // Often enough for two checks more within the bound, and no oftener.
+        if self.gate.list_is_due(self.session.borrow().check_ms() / 2, now) {
             let counts = self.gate.list_lapses_at().is_some_and(|at| at > now);
             if counts && self.session.borrow().leash.is_up() {
                 // One message, and no request of which the platform counts so and so many. What comes of it
@@ -141,24 +153,26 @@ impl Socket {
             return;
         }
         let mut findings = Findings::default();
-        let question = match first {
-            Some(first) => first,
-            None => match self.judge_once(pump, &mut findings) {
-                Some(question) => question,
-                None => return,
-            },
-        };
+        let mut is_refreshed = first.is_some();
+        let first = first.or_else(|| self.judge_once(pump, &mut findings, &mut is_refreshed));
+        let Some(question) = first else { return };
         self.is_judging.set(true);
         let (socket, held) = (Rc::clone(self), pump.clone());
         pump.keep(&glue::promise(async move {
             let Self { isolate, gate, .. } = *socket;
             let mut question = Some(question);
+            let mut turn = socket.watch.borrow().turn();
             while let Some(next) = question {
                 let change = find_out(isolate, gate, None, next, &mut findings).await;
                 if let Some(change) = change {
                     isolate.kv.apply(&change).await;
                 }
-                question = socket.judge_once(&held, &mut findings);
+                if turn != socket.watch.borrow().turn() {
+                    // It has another token by now, about which nothing was found out.
+                    turn = socket.watch.borrow().turn();
+                    findings = Findings::default();
+                }
+                question = socket.judge_once(&held, &mut findings, &mut is_refreshed);
             }
             if let Some(change) = findings.take_change() {
                 isolate.kv.apply(&change).await;
@@ -169,8 +183,14 @@ impl Socket {
         }));
     }
 
-    /// What has to be found out first, if anything.
-    fn judge_once(&self, pump: &Pump, findings: &mut Findings) -> Option<Question> {
+    /// What has to be found out first, if anything. `is_refreshed`: whether the list was refreshed for
+    /// this, or could not be.
+    fn judge_once(
+        &self,
+        pump: &Pump,
+        findings: &mut Findings,
+        is_refreshed: &mut bool,
+    ) -> Option<Question> {
         let now = now();
         if self.session.borrow().is_closing() {
             return None;
@@ -187,11 +207,14 @@ impl Socket {
         }
         match judged {
             Ok(None) => {
-                let lapses_at = self.gate.list_lapses_at();
-                self.session.borrow_mut().is_good(lapses_at, now);
+                self.is_good(now);
                 None
             }
             Ok(question) => question,
+            Err(denial) if denial.reason == Reason::RevocationsUnknown && !*is_refreshed => {
+                *is_refreshed = true;
+                Some(Question::Revocations(Refresh::Needed))
+            }
             Err(denial) => {
                 let doubt = |session: &RefCell<Session>| session.borrow_mut().is_in_doubt(now);
                 if let Some(ending) = Ending::of(denial.reason).or_else(|| doubt(&self.session)) {
@@ -199,6 +222,14 @@ impl Socket {
                 }
                 None
             }
+        }
+    }
+
+    /// It was judged, and is good until something that it rests on lapses.
+    pub(super) fn is_good(&self, now: Millis) {
+        let mut session = self.session.borrow_mut();
+        for lapses_at in [self.gate.list_lapses_at(), self.watch.borrow().counts_until()] {
+            session.is_good(lapses_at, now);
         }
     }
 
@@ -225,6 +256,7 @@ impl Socket {
     pub(super) async fn renew(&self, pump: &Pump, token: &str) {
         let Self { isolate, gate, .. } = *self;
         let mut findings = Findings::default();
+        let tags = self.watch.borrow().tags();
         let answer = loop {
             let now = now();
             let renewal = gate.renew(&mut self.watch.borrow_mut(), token, now, &mut findings);
@@ -236,11 +268,14 @@ impl Socket {
                     }
                 }
                 Renewal::Renewed(until) => {
-                    let expires_at = self.watch.borrow().expires_at();
+                    let watch = self.watch.borrow();
                     let mut session = self.session.borrow_mut();
-                    session.renew(expires_at);
-                    // What can revoke it may be other than before.
-                    session.leash.replace(now);
+                    session.renew(watch.expires_at());
+                    session.is_good(watch.counts_until(), now);
+                    if watch.tags() != tags {
+                        // Something else can revoke it.
+                        session.leash.replace(now);
+                    }
                     break object! { "renewed": true, "expires_at": until };
                 }
                 Renewal::AnotherSubject => {

@@ -9,10 +9,25 @@ export default {
     const { pathname } = new URL(request.url);
     if (!pathname.startsWith(CONTROL)) return worker.fetch(request, env, context);
     const [action, name] = pathname.slice(CONTROL.length).split("/");
+    if (action === "reset") return reset(env, context);
     const relays = env.REVOCATION_RELAY;
     return relays.get(relays.idFromName(name)).fetch(`https://object/test/${action}`);
   },
 };
+
+// What comes out of the wasm as an exception has ended its instance, as a panic does.
+function reset(env, context) {
+  const request = new Proxy({}, {
+    get() {
+      throw new Error("reset");
+    },
+  });
+  try {
+    return worker.fetch(request, env, context);
+  } catch (error) {
+    return new Response(String(error));
+  }
+}
 
 const failing = (Durable, kind) =>
   class extends Durable {

@@ -84,6 +84,12 @@ impl Relays {
         get(&format!("/relays-of-the-test/kill/{name}")).send(gate).await;
     }
 
+    /// Ends the instance of the wasm in an isolate of this gate, as a panic would.
+    pub async fn reset(&self, gate: &Gate) {
+        let reply = get("/relays-of-the-test/reset").send(gate).await;
+        assert!(reply.text().starts_with("Error"), "{} {}", reply.status, reply.text());
+    }
+
     /// Takes the disk of all objects of this class away. Only while no workerd has it.
     pub fn lose_disk_of(&self, class: &str) {
         std::fs::remove_dir_all(self.disk.path().join(class)).unwrap();

@@ -1,6 +1,7 @@
 //! When the gate ends a socket.
 
 use futures_util::{SinkExt, StreamExt};
+use tokio::io::AsyncReadExt;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::*;
@@ -139,13 +140,19 @@ async fn who_does_not_answer_a_close_frame_is_cut_off() {
     .await;
     let token = token_with(json!({ "exp": now() + 1 }));
     // Neither end is read, so that neither is answered.
-    let _near = open("/").bearer(&token).at(&gate).await;
-    let _far = sockets.next().await.socket;
-    // Nothing else would ever wake for this one.
-    let _public = open("/public").at(&gate).await;
+    let mut near = open("/").bearer(&token).at(&gate).await;
     let mut far = sockets.next().await.socket;
-    far.send(Message::text("longer than ten")).await.unwrap();
+    // Nothing else would ever wake for this one.
+    let mut public = open("/public").at(&gate).await;
+    let mut public_far = sockets.next().await.socket;
+    public_far.send(Message::text("longer than ten")).await.unwrap();
     gate.logged(&["token_expired"]).await;
     gate.logged(&["message_too_large"]).await;
     eventually("it is gone", async || gate.report().await["websockets"]["open"] == 0).await;
+    for end in [&mut near, &mut far, &mut public, &mut public_far] {
+        let mut rest = Vec::new();
+        let read = end.get_mut().read_to_end(&mut rest);
+        // To the end of the connection, by whatever means.
+        let _ = tokio::time::timeout(PATIENCE, read).await.expect("the connection is cut");
+    }
 }

@@ -40,6 +40,31 @@ async fn a_subject_has_no_more_sockets_than_it_may() {
 }
 
 #[tokio::test]
+async fn a_leash_that_was_taken_and_not_heard_of_is_made_again() {
+    let (sockets, relays) = (Sockets::start(None).await, Relays::start().await);
+    let gate = gate(&sockets, |setup| {
+        setup
+            .relays(&relays)
+            .set("websocket.max_sockets_per_subject", 1)
+            .set("revocation.max_staleness_seconds", 3_600)
+    })
+    .await;
+    relays.fail("/relay/leash", Fault::AnswerLost);
+    let mut near = open("/").bearer(&token_with(json!({ "jti": "a" }))).at(&gate).await;
+    let mut far = sockets.next().await.socket;
+    relays.mend();
+    // The end that nobody has is still there, and does not count against it.
+    eventually("it has a leash", async || {
+        relays.calls("/relay/leash") > 1 && relays.leashes(&gate, "any-0").await == 2
+    })
+    .await;
+    must_be_open(&mut near, &mut far).await;
+    revoke(&gate, json!({ "jti": "a" })).await;
+    assert_eq!(ending(&mut near).await, Some((4401, "token_revoked".to_owned())));
+    gate.must_be_calm();
+}
+
+#[tokio::test]
 async fn a_relay_that_is_full_sends_leashes_to_the_next() {
     let (sockets, relays) = (Sockets::start(None).await, Relays::start().await);
     let gate = gate(&sockets, |setup| {

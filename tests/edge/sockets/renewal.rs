@@ -50,7 +50,7 @@ async fn a_token_that_does_not_do_changes_nothing() {
         setup.rule(json!({ "path": "/", "access": "required", "scopes_all": ["read"] }))
     })
     .await;
-    let until = now() + 4;
+    let until = now() + 10;
     let first = token_with(json!({ "exp": until, "scope": "read" }));
     let mut near = open("/").bearer(&first).at(&gate).await;
     let mut far = sockets.next().await.socket;
@@ -62,6 +62,8 @@ async fn a_token_that_does_not_do_changes_nothing() {
         (token_with(json!({ "scope": "write" })).as_str(), "insufficient_scope"),
         (token_with(json!({ "scope": "read", "sub": "eve" })).as_str(), "another_subject"),
     ] {
+        // Another one is not looked at before a second is over.
+        tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
         let answer = renewed(&mut near, token).await;
         assert_eq!((&answer["renewed"], &answer["code"]), (&json!(false), &json!(code)));
         must_be_open(&mut near, &mut far).await;
@@ -128,5 +130,22 @@ async fn what_revokes_the_fresh_token_ends_the_socket() {
     }
     assert_eq!(ending(&mut near).await, Some((4401, "token_revoked".into())));
     assert_eq!(ending(&mut far).await, Some((4401, "token_revoked".into())));
+    gate.must_be_calm();
+}
+
+#[tokio::test]
+async fn renewals_without_end_cost_no_relay_anything() {
+    let (sockets, relays) = (Sockets::start(None).await, Relays::start().await);
+    let gate = renewing_gate(&sockets, |setup| setup.relays(&relays)).await;
+    let token = token();
+    let mut near = open("/").bearer(&token).at(&gate).await;
+    let mut far = sockets.next().await.socket;
+    eventually("it is leashed", async || relays.leashes(&gate, "any-0").await == 1).await;
+    assert_eq!(renewed(&mut near, &token).await["renewed"], true);
+    for _ in 0..100 {
+        assert_eq!(renewed(&mut near, &token).await["code"], "busy");
+    }
+    must_be_open(&mut near, &mut far).await;
+    assert_eq!(relays.calls("/relay/leash"), 1);
     gate.must_be_calm();
 }

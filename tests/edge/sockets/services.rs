@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use futures_util::SinkExt;
+use tokio_tungstenite::tungstenite::Message;
+
 use super::*;
 
 /// A gate that asks this service about the tokens of the mint, soon again.
@@ -90,5 +93,84 @@ async fn a_socket_outlives_a_moment_without_the_auth_service_and_ends_when_that_
     let expected = Some((1013, "auth_unavailable".to_owned()));
     assert_eq!(ending(&mut near).await, expected);
     assert_eq!(ending(&mut far).await, expected);
+    gate.must_be_calm();
+}
+
+#[tokio::test]
+async fn an_opaque_token_without_an_end_lasts_as_long_as_its_issuer_says_so() {
+    let sockets = Sockets::start(None).await;
+    let service = says(json!({ "active": true, "sub": "alice", "aud": mint::AUDIENCE })).await;
+    let (gate, _relays) = asking_gate(&sockets, &service, |setup| {
+        setup
+            .set("providers.0.introspection.opaque_tokens", "accept")
+            .set("providers.0.introspection.max_stale_seconds", 4)
+    })
+    .await;
+    let mut near = open("/").bearer("opaque-0123456789").at(&gate).await;
+    let mut far = sockets.next().await.socket;
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    must_be_open(&mut near, &mut far).await;
+    service.set(Mode::status(500)).await;
+    // What was said last counts no more, and nobody says more.
+    let ended = ending(&mut near).await.unwrap();
+    assert!(ended.0 == 4401 || ended == (1013, "auth_unavailable".into()), "{ended:?}");
+    gate.must_be_calm();
+}
+
+#[tokio::test]
+async fn what_is_said_about_a_token_says_nothing_about_the_one_in_its_place() {
+    let sockets = Sockets::start(None).await;
+    let old = token_with(json!({ "jti": "old" }));
+    let is_over = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let (over, about) = (std::sync::Arc::clone(&is_over), old.clone());
+    let service = Faults::answering(move |asked| {
+        let is_old = String::from_utf8_lossy(&asked.body).contains(&about);
+        let active = !(is_old && over.load(std::sync::atomic::Ordering::SeqCst));
+        client::Reply::new(200, json!({ "active": active }).to_string())
+    })
+    .await;
+    let (gate, _relays) = asking_gate(&sockets, &service, |setup| {
+        setup.set("websocket.renewal", "renew").set("providers.0.introspection.timeout_ms", 5_000)
+    })
+    .await;
+    let mut near = open("/").bearer(&old).at(&gate).await;
+    let mut far = sockets.next().await.socket;
+    is_over.store(true, std::sync::atomic::Ordering::SeqCst);
+    // While the service thinks about the old one, it is asked about the new one, and quick.
+    service.set(Mode::Slow(Duration::from_millis(2_500))).await;
+    let asked = service.count(INTROSPECT);
+    service.until(INTROSPECT, asked + 1).await;
+    service.set(Mode::Pass).await;
+    near.send(Message::text(format!("renew {}", token_with(json!({ "jti": "new" })))))
+        .await
+        .unwrap();
+    let answer = received(&mut near).await;
+    assert!(answer.to_text().unwrap().contains("\"renewed\":true"), "{answer}");
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    must_be_open(&mut near, &mut far).await;
+    gate.must_be_calm();
+}
+
+#[tokio::test]
+async fn an_origin_that_closes_in_the_middle_of_a_renewal_hurts_nobody() {
+    let sockets = Sockets::start(None).await;
+    let service = says(json!({ "active": true })).await;
+    let (gate, _relays) =
+        asking_gate(&sockets, &service, |setup| setup.set("websocket.renewal", "renew")).await;
+    let mut bystander = open("/").bearer(&token_with(json!({ "jti": "b" }))).at(&gate).await;
+    let mut bystander_far = sockets.next().await.socket;
+    let mut near = open("/").bearer(&token_with(json!({ "jti": "a" }))).at(&gate).await;
+    let mut far = sockets.next().await.socket;
+    must_be_open(&mut near, &mut far).await;
+    service.set(Mode::Slow(Duration::from_millis(200))).await;
+    let asked = service.count(INTROSPECT);
+    near.send(Message::text(format!("renew {}", token_with(json!({ "jti": "c" }))))).await.unwrap();
+    service.until(INTROSPECT, asked + 1).await;
+    far.send(close(1000, "")).await.unwrap();
+    // The client does not answer the Close frame, and the answer comes.
+    tokio::time::sleep(Duration::from_millis(800)).await;
+    must_be_open(&mut bystander, &mut bystander_far).await;
+    assert!(!gate.log().contains("socket_failed"), "{}", gate.log());
+    drop(near);
     gate.must_be_calm();
 }

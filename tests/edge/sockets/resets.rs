@@ -1,0 +1,40 @@
+//! When an instance of the wasm ends, the sockets that it supervised end, and nobody else's.
+
+use futures_util::SinkExt;
+use tokio_tungstenite::tungstenite::Message;
+
+use super::*;
+use crate::harness::sockets::End;
+
+#[tokio::test]
+async fn the_sockets_of_an_instance_end_with_it_and_leave_those_of_the_next_alone() {
+    let (sockets, relays) = (Sockets::echoing().await, Relays::start().await);
+    let gate = gate(&sockets, |setup| setup.relays(&relays)).await;
+    let opened = async |count: usize| {
+        let mut all = Vec::new();
+        for number in 0..count {
+            let token = token_with(json!({ "jti": number.to_string() }));
+            all.push(open("/").bearer(&token).at(&gate).await);
+        }
+        all
+    };
+    let mut before: Vec<End> = opened(20).await;
+    eventually("all are leashed", async || relays.leashes(&gate, "any-0").await == 20).await;
+    relays.reset(&gate).await;
+    let mut after: Vec<End> = opened(20).await;
+    // Half of them send something, the others vanish.
+    for (at, mut near) in before.drain(..).enumerate() {
+        if at % 2 == 0 {
+            near.send(Message::text("there?")).await.unwrap();
+            let expected = Some((1013, "supervision_lost".to_owned()));
+            assert_eq!(ending(&mut near).await, expected);
+        }
+    }
+    eventually("their leashes are gone", async || relays.leashes(&gate, "any-0").await == 20).await;
+    for near in &mut after {
+        near.send(Message::text("there?")).await.unwrap();
+        assert_eq!(received(near).await, Message::text("there?"));
+    }
+    assert_eq!(gate.report().await["websockets"]["open"], 20);
+    gate.logged(&["\"event\":\"socket_failed\""]).await;
+}
