@@ -20,7 +20,7 @@ use crate::core::revocation::delta::Delta;
 use crate::core::revocation::entry::{LogId, Number};
 use crate::core::socket::{Ending, Session, Step};
 use crate::core::verify::SignatureEngine as _;
-use crate::gate::{Findings, Question, Refresh, Renewal, Watch};
+use crate::gate::{Findings, KvChange, Question, Refresh, Renewal, Watch};
 
 /// What [`super::Supervisor::wake`] says where there is nothing to wake for.
 const NEVER: i32 = -1;
@@ -159,14 +159,10 @@ impl Socket {
         self.is_judging.set(true);
         let (socket, held) = (Rc::clone(self), pump.clone());
         pump.keep(&glue::promise(async move {
-            let Self { isolate, gate, .. } = *socket;
             let mut question = Some(question);
             let mut turn = socket.watch.borrow().turn();
             while let Some(next) = question {
-                let change = find_out(isolate, gate, None, next, &mut findings).await;
-                if let Some(change) = change {
-                    isolate.kv.apply(&change).await;
-                }
+                socket.find_out(next, &mut findings).await;
                 if turn != socket.watch.borrow().turn() {
                     // It has another token by now, about which nothing was found out.
                     turn = socket.watch.borrow().turn();
@@ -174,13 +170,23 @@ impl Socket {
                 }
                 question = socket.judge_once(&held, &mut findings, &mut is_refreshed);
             }
-            if let Some(change) = findings.take_change() {
-                isolate.kv.apply(&change).await;
-            }
+            socket.store(findings.take_change()).await;
             socket.is_judging.set(false);
             held.arm(socket.next());
             JsValue::UNDEFINED
         }));
+    }
+
+    /// Finds something out, and leaves what others should know in KV.
+    async fn find_out(&self, question: Question, findings: &mut Findings) {
+        let change = find_out(self.isolate, self.gate, None, question, findings).await;
+        self.store(change).await;
+    }
+
+    async fn store(&self, change: Option<KvChange>) {
+        if let Some(change) = change {
+            self.isolate.kv.apply(&change).await;
+        }
     }
 
     /// What has to be found out first, if anything. `is_refreshed`: whether the list was refreshed for
@@ -262,10 +268,7 @@ impl Socket {
             let renewal = gate.renew(&mut self.watch.borrow_mut(), token, now, &mut findings);
             match renewal {
                 Renewal::Ask(question) => {
-                    let change = find_out(isolate, gate, None, question, &mut findings).await;
-                    if let Some(change) = change {
-                        isolate.kv.apply(&change).await;
-                    }
+                    self.find_out(question, &mut findings).await;
                 }
                 Renewal::Renewed(until) => {
                     let watch = self.watch.borrow();
@@ -289,9 +292,7 @@ impl Socket {
                 }
             }
         };
-        if let Some(change) = findings.take_change() {
-            isolate.kv.apply(&change).await;
-        }
+        self.store(findings.take_change()).await;
         self.is_renewing.set(false);
         self.say(pump, &answer.to_string());
         self.make_leash(pump, now());

@@ -104,6 +104,7 @@ async fn an_opaque_token_without_an_end_lasts_as_long_as_its_issuer_says_so() {
         setup
             .set("providers.0.introspection.opaque_tokens", "accept")
             .set("providers.0.introspection.max_stale_seconds", 4)
+            .set("clock_skew_seconds", 0)
     })
     .await;
     let mut near = open("/").bearer("opaque-0123456789").at(&gate).await;
