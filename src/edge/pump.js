@@ -112,7 +112,8 @@ class Pump {
 
   /** The response to a handshake whose socket would end before it begins, or nothing. */
   refusal(request) {
-    return this.isAlive() ? this.supervisor.refusal(request) : originFailed(request, "Error: reset");
+    if (this.isFinished || !this.isAlive()) return originFailed(request, "Error: reset");
+    return this.supervisor.refusal(request);
   }
 
   isAlive() {
