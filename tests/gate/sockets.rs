@@ -274,6 +274,27 @@ fn only_a_good_token_of_the_same_subject_takes_the_place_of_another() {
 }
 
 #[test]
+fn a_token_of_another_issuer_is_another_subject_whatever_its_name() {
+    let mut setup = setup();
+    let mut other = setup.table["providers"][0].clone();
+    other["name"] = json!("other");
+    other["issuer"] = json!("https://other.example");
+    other["keys"] = json!(["OTHER_KEYS"]);
+    setup.table["providers"].as_array_mut().unwrap().push(other);
+    let keys = json!({ "keys": [Signer::hmac(2).jwk("k2")] });
+    setup.secret("OTHER_KEYS", &keys.to_string());
+    let gate = setup.gate();
+    refresh(&gate, &[], THEN);
+    let mut watch = watch(&gate, &token(json!({})));
+    let claims = claims_with(json!({ "iss": "https://other.example" }));
+    let header = json!({ "alg": "HS256", "kid": "k2" });
+    let alice = Signer::hmac(2).token(&header, &claims);
+    let renewal = gate.renew(&mut watch, &alice, THEN, &mut Findings::default());
+    assert!(matches!(renewal, Renewal::AnotherSubject), "{renewal:?}");
+    assert_eq!(watch.turn(), 0);
+}
+
+#[test]
 fn a_token_without_a_subject_is_nobody_s_and_is_not_renewed() {
     let mut setup = setup();
     setup.table["providers"][0]["required_claims"] = json!([]);
