@@ -239,7 +239,7 @@ impl<E: SignatureEngine> Gate<E> {
                 Access::Optional | Access::Public => Ok(Identity::Anonymous),
             };
         };
-        let freshness = each(rules).map(|(rule, _)| rule.revocation).max().unwrap_or_default();
+        let freshness = freshness(rules);
         let assured = self.authorize(&credentials.token, rules, freshness, now, findings)?;
         // (7)
         let provider = assured.basis.facts().ok().map(|facts| facts.provider);
@@ -344,6 +344,11 @@ fn each<'m>(
         Some(rule) => (rule.requirement, Some(rule.index)),
         None => (&DEFAULT_REQUIREMENT, None),
     })
+}
+
+/// How current the list of revocations has to be, by the strictest of the rules.
+fn freshness(rules: &Matched<'_, Requirement>) -> Freshness {
+    each(rules).map(|(rule, _)| rule.revocation).max().unwrap_or_default()
 }
 
 /// The strictest access level that any reading of the path asks for, and the rule that does.

@@ -421,7 +421,7 @@ export function putRows(object, first, statement, packed, last, parameters) {
 
 /** How many leashes an object holds, or those of one tag. */
 export function leashCount(object, tag) {
-  return object.state.getWebSockets(tag === undefined ? undefined : tag).length;
+  return object.state.getWebSockets(tag).length;
 }
 
 /**
@@ -443,13 +443,13 @@ export function takeLeash(object, tags, first) {
 
 /** Says something over all leashes of a tag. */
 export function sayToAll(object, tag, said) {
-  const bytes = said.slice();
-  for (const leash of object.state.getWebSockets(tag)) say(leash, bytes);
+  for (const leash of object.state.getWebSockets(tag)) say(leash, said);
 }
 
 /** Says something over a leash. */
 export function say(leash, said) {
   try {
+    // A copy, because `said` is memory of the wasm.
     leash.send(said.slice());
   } catch {
     // It is being closed.

@@ -27,8 +27,7 @@ use super::objects::{
     text_cell,
 };
 use crate::core::claims::{Millis, NumericDate};
-use crate::core::json::object;
-use crate::core::json::parse_strict;
+use crate::core::json::{object, parse_strict};
 use crate::core::revocation::entry::{Effect, LogId, Number};
 use crate::core::revocation::list::FORGET_AFTER_SECONDS;
 use crate::core::revocation::order::{self, Change, Order};
@@ -460,11 +459,7 @@ impl Hub {
         }
         let part = objects::delta(&self.object, log, after, latest, None).ok()?;
         let hint = relay.hint.as_deref();
-        let path = format!(
-            "/push?name={}{}",
-            relay.name,
-            hint.map(|hint| format!("&hint={hint}")).unwrap_or_default()
-        );
+        let path = format!("/push?{}", objects::address(&relay.name, hint));
         let answer = glue::call_object(
             &self.relays,
             &relay.name,

@@ -1,7 +1,10 @@
 //! Fetching the keys that an issuer publishes.
 
+use js_sys::Promise;
+use wasm_bindgen::JsValue;
+
 use super::boot::{Isolate, Ready};
-use super::{exchange, log, now};
+use super::{exchange, glue, log, now};
 use crate::core::config::{KeySetLocation, RemoteKeys};
 use crate::core::remote_keys::{MOST_BYTES, jwks_uri};
 use crate::gate::KvChange;
@@ -12,6 +15,20 @@ pub(super) struct Fetched {
     pub(super) change: Option<KvChange>,
     /// Whether the issuer was asked.
     pub(super) is_new: bool,
+}
+
+/// Fetches the keys of a provider and tells the other isolates, with nobody waiting: the promise of that.
+pub(super) fn fetch_later(
+    isolate: &'static Isolate,
+    gate: &'static Ready,
+    provider: usize,
+) -> Promise {
+    glue::promise(async move {
+        if let Some(change) = fetch(isolate, gate, provider).await.change {
+            isolate.kv.apply(&change).await;
+        }
+        JsValue::UNDEFINED
+    })
 }
 
 /// Fetches the keys of a provider, from KV if another isolate has just done so.

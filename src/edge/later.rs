@@ -186,12 +186,7 @@ pub(super) fn after_decision(
         drop(revocations::refresh_later(isolate, gate, Clone::clone(request), context));
     }
     if let Some(provider) = gate.take_due() {
-        context.wait_until(&glue::promise(async move {
-            if let Some(change) = keys::fetch(isolate, gate, provider).await.change {
-                isolate.kv.apply(&change).await;
-            }
-            JsValue::UNDEFINED
-        }));
+        context.wait_until(&keys::fetch_later(isolate, gate, provider));
     }
 }
 

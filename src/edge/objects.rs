@@ -101,9 +101,7 @@ pub(super) fn delta(
     let query = "SELECT number, target, effect, expires_at FROM log \
                  WHERE number > ? AND number <= ? ORDER BY number LIMIT ?";
     let parameters: Array = [cell(after), cell(latest), cell(PART_NUMBERS)].iter().collect();
-    let rows = glue::pack_rows(object, query, &parameters).ok_or(StorageFailed)?;
-    let entries: Vec<Entry> =
-        rows.as_chunks::<ROW_BYTES>().0.iter().filter_map(|row| entry_of(row)).collect();
+    let entries = entries(object, query, &parameters)?;
     let is_page = entries.len() as u64 >= PART_NUMBERS;
     let to = entries.last().filter(|_| is_page).map_or(latest, |last| last.number);
     Ok(Delta::write(&Head { log, after: after.min(to), to, latest, age_ms }, &entries))
@@ -125,7 +123,12 @@ pub(super) fn entries_about(
         "SELECT number, target, effect, expires_at FROM log WHERE number > ? AND target IN ({places}) \
          ORDER BY number"
     );
-    let rows = glue::pack_rows(object, &query, &parameters).ok_or(StorageFailed)?;
+    entries(object, &query, &parameters)
+}
+
+/// The entries that a query gives.
+fn entries(object: &Object, query: &str, parameters: &Array) -> Result<Vec<Entry>, StorageFailed> {
+    let rows = glue::pack_rows(object, query, parameters).ok_or(StorageFailed)?;
     Ok(rows.as_chunks::<ROW_BYTES>().0.iter().filter_map(|row| entry_of(row)).collect())
 }
 
@@ -216,15 +219,7 @@ impl Asked {
 
     /// The part that says who the object is that was asked.
     pub(super) fn address(&self) -> String {
-        let mut address = String::new();
-        for name in ["name", "hint"] {
-            if let Some(value) = self.text(name) {
-                for part in ["&", name, "=", value] {
-                    address.push_str(part);
-                }
-            }
-        }
-        address
+        self.text("name").map(|name| address(name, self.text("hint"))).unwrap_or_default()
     }
 
     pub(super) fn text(&self, name: &str) -> Option<&str> {
@@ -234,6 +229,11 @@ impl Asked {
     pub(super) fn number(&self, name: &str) -> Option<Number> {
         self.text(name)?.parse().ok()
     }
+}
+
+/// What a relay is told about itself, behind other parts of a query.
+pub(super) fn address(name: &str, hint: Option<&str>) -> String {
+    format!("&name={name}{}", hint.map(|hint| format!("&hint={hint}")).unwrap_or_default())
 }
 
 /// The body of a request to an object, as far as it came.

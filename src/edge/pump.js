@@ -59,10 +59,9 @@ export async function supervise(service, request, url, edits, protocol, context,
     pump.finish();
     return answer;
   }
-  const response = answer;
   const [outer, client] = Object.values(new WebSocketPair());
   pump.open(client, origin);
-  const headers = new Headers(response.headers);
+  const headers = new Headers(answer.headers);
   choose(headers, protocol);
   return new Response(null, { status: 101, headers, webSocket: outer });
 }

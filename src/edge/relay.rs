@@ -8,8 +8,8 @@
 //! The copy is in the database; a relay that was restarted asks the hub before it vouches for anything.
 //!
 //! It also holds the leashes of supervised WebSockets: each has as tags what can revoke its token, and
-//! hears of every entry about one of them. They are hibernatable, so that a relay with nothing to say
-//! costs nothing, and one that wakes has them still.
+//! hears of every entry about one of them. They are hibernatable, so that a relay that is asked and told
+//! nothing costs nothing, and one that wakes has them still.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -126,7 +126,6 @@ pub fn relay_closed(object: Object) {
 
 /// Entries, as they are told over a leash.
 fn notice(log: LogId, after: Number, to: Number, entries: &[Entry]) -> Vec<u8> {
-    let to = entries.last().map_or(to, |last| last.number.max(to));
     let mut said = vec![NOTICE];
     said.extend(Delta::write(&Head { log, after, to, latest: to, age_ms: None }, entries));
     said

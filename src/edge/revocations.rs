@@ -10,7 +10,7 @@ use web_sys::Request;
 use super::boot::{Isolate, Ready};
 use super::crypto::RuntimeCrypto;
 use super::glue::{self, Context};
-use super::objects::{HUB, HUB_NAME, MOST_DELTA_BYTES, RELAY};
+use super::objects::{HUB, HUB_NAME, MOST_DELTA_BYTES, RELAY, address};
 use super::{keys, log, now, respond};
 use crate::core::claims::Millis;
 use crate::core::denial::TextResponse;
@@ -131,7 +131,8 @@ async fn pull(isolate: &Isolate, gate: &Ready, request: Option<&Request>, source
     let usual_ms = settings.refresh_seconds.saturating_mul(1_000);
     let refresh_ms = if source == Source::Hub { 0 } else { usual_ms };
     for _ in 0..MOST_PARTS {
-        let path = format!("/pull?{}{}", question(position, refresh_ms), address(relay));
+        let path =
+            format!("/pull?{}{}", question(position, refresh_ms), address(&relay.name, relay.hint));
         let answer = glue::pull(
             &isolate.relays.namespace,
             &relay.name,
@@ -205,12 +206,6 @@ fn failed(isolate: &Isolate, gate: &Ready, why: &str, now: Millis) {
 /// What a relay is asked: what came after a position, and how old it may be.
 pub(super) fn question((log, after): (Option<LogId>, Number), refresh_ms: i64) -> String {
     format!("log={}&after={after}&refresh_ms={refresh_ms}", log.unwrap_or_default())
-}
-
-/// What a relay is told about itself.
-pub(super) fn address(relay: &RelayName) -> String {
-    let hint = relay.hint.map(|hint| format!("&hint={hint}")).unwrap_or_default();
-    format!("&name={}{hint}", relay.name)
 }
 
 /// Refreshes the list whatever becomes of the request: the promise of that.

@@ -6,7 +6,7 @@
 
 use super::identity::{Assured, Basis};
 use super::question::{Findings, Question};
-use super::{Gate, Identity, Stop, each};
+use super::{Gate, Identity, Stop, each, freshness};
 use crate::core::access::{Freshness, Requirement, Upgrades};
 use crate::core::claims::{Millis, NumericDate};
 use crate::core::denial::Denial;
@@ -165,6 +165,9 @@ impl<E: SignatureEngine> Gate<E> {
         identity: &Identity<'_>,
     ) -> Result<Upgrade<'g>, Denial> {
         let strictest = each(&rules).map(|(rule, _)| rule.websocket).max().unwrap_or_default();
+        if strictest == Upgrades::Handshake {
+            return Ok(Upgrade::Native);
+        }
         let limits = &self.settings.websocket;
         let has_limits =
             limits.max_message_bytes.is_some() || limits.idle_timeout_seconds.is_some();
@@ -175,9 +178,6 @@ impl<E: SignatureEngine> Gate<E> {
                 Some(self.bearer(&credentials.token, assured)?)
             }
         };
-        if strictest == Upgrades::Handshake {
-            return Ok(Upgrade::Native);
-        }
         let buffered =
             each(&rules).map(|(rule, _)| rule.max_buffered_bytes.unwrap_or(BUFFERED_BYTES)).min();
         let max_buffered_bytes = buffered.unwrap_or(BUFFERED_BYTES);
@@ -276,8 +276,7 @@ impl<E: SignatureEngine> Gate<E> {
         now: Millis,
         findings: &mut Findings,
     ) -> Renewal {
-        let freshness = each(&watch.rules).map(|(rule, _)| rule.revocation).max();
-        let freshness = freshness.unwrap_or_default();
+        let freshness = freshness(&watch.rules);
         match self.authorize(token, &watch.rules, freshness, now, findings) {
             Err(Stop::Asking(question)) => Renewal::Ask(question),
             Err(Stop::Denied(denial)) => Renewal::Refused(denial),

@@ -51,13 +51,13 @@ async fn revoke(gate: &Gate, order: Value) -> Reply {
 }
 
 /// Revokes what was not revoked: what the answer says.
-async fn revoked(gate: &Gate, order: Value) -> Value {
+pub(super) async fn revoked(gate: &Gate, order: Value) -> Value {
     let reply = revoke(gate, order).await;
     assert_eq!(reply.status, 201, "{}", reply.text());
     reply.json()
 }
 
-async fn undo(gate: &Gate, id: &Value) -> Reply {
+pub(super) async fn undo(gate: &Gate, id: &Value) -> Reply {
     admin(gate, "DELETE", &format!("/revocations/{}", id.as_str().unwrap()), None).await
 }
 

@@ -17,6 +17,8 @@ use super::harness::{
     sockets::{Sockets, close, ending, must_be_open, next, open, received},
     *,
 };
+// Here it is something to do; there it is something that was done.
+use super::revocations::revoked as revoke;
 
 /// A gate in front of these, without revocations.
 async fn gate(sockets: &Sockets, change: impl FnOnce(Setup) -> Setup) -> Gate {

@@ -10,6 +10,7 @@ use wasm_bindgen::JsValue;
 use super::super::boot::{Isolate, Ready};
 use super::super::crypto::RuntimeCrypto;
 use super::super::later::find_out;
+use super::super::objects::address;
 use super::super::revocations::{self, Heard};
 use super::super::{glue, keys, log, now};
 use super::Pump;
@@ -103,7 +104,7 @@ impl Socket {
             tags.join("."),
             settings.websocket.leashes_per_relay,
             most.unwrap_or_default(),
-            revocations::address(&relay),
+            address(&relay.name, relay.hint),
         );
         let timeout_ms = settings.revocation.timeout_ms;
         pump.connect(&isolate.relays.namespace, &relay.name, relay.hint, &path, timeout_ms);
@@ -203,13 +204,7 @@ impl Socket {
         }
         let judged = self.gate.judge_again(&mut self.watch.borrow_mut(), now, findings);
         if let Some(provider) = self.gate.take_due() {
-            let Self { isolate, gate, .. } = *self;
-            pump.keep(&glue::promise(async move {
-                if let Some(change) = keys::fetch(isolate, gate, provider).await.change {
-                    isolate.kv.apply(&change).await;
-                }
-                JsValue::UNDEFINED
-            }));
+            pump.keep(&keys::fetch_later(self.isolate, self.gate, provider));
         }
         match judged {
             Ok(None) => {

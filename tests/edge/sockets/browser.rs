@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{revocations::revoke, *};
+use super::*;
 use crate::harness::{
     browser::{Browser, PageSocket},
     ws::WsServer,

@@ -4,12 +4,7 @@ use futures_util::{SinkExt, StreamExt, future};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::*;
-use crate::harness::{gate::ADMIN_TOKEN, sockets::End};
-
-async fn revoke(gate: &Gate, order: Value) {
-    let asked = request("POST", "/_edgeward/revocations").bearer(ADMIN_TOKEN);
-    assert_eq!(asked.body(&order.to_string()).send(gate).await.status, 201);
-}
+use crate::harness::sockets::End;
 
 #[tokio::test]
 async fn a_subject_has_no_more_sockets_than_it_may() {

@@ -121,9 +121,7 @@ async fn what_revokes_the_fresh_token_ends_the_socket() {
     })
     .await;
     for (jti, is_over) in [("a", false), ("b", true)] {
-        let order = json!({ "jti": jti }).to_string();
-        let asked = request("POST", "/_edgeward/revocations").bearer(gate::ADMIN_TOKEN);
-        assert_eq!(asked.body(&order).send(&gate).await.status, 201);
+        revoke(&gate, json!({ "jti": jti })).await;
         if !is_over {
             must_be_open(&mut near, &mut far).await;
         }

@@ -6,16 +6,8 @@ use futures_util::SinkExt;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::*;
-use crate::harness::{gate::ADMIN_TOKEN, sockets::End};
-
-pub(super) async fn revoke(gate: &Gate, order: Value) {
-    let reply = request("POST", "/_edgeward/revocations")
-        .bearer(ADMIN_TOKEN)
-        .body(&order.to_string())
-        .send(gate)
-        .await;
-    assert_eq!(reply.status, 201, "{}", reply.text());
-}
+use crate::harness::sockets::End;
+use crate::revocations::undo;
 
 /// What [`ending`] finds.
 fn revoked() -> (u16, String) {
@@ -64,7 +56,7 @@ async fn a_revocation_closes_the_sockets_that_it_is_about_in_every_isolate() {
             others.push(opened(gate, &sockets, &other).await);
         }
         eventually("they are leashed", async || relays.calls("/relay/leash") == before + 4).await;
-        revoke(&gates[0], order.clone()).await;
+        let made = revoke(&gates[0], order.clone()).await;
         for (near, far) in &mut revoked_ends {
             assert_eq!(ending(near).await, Some(revoked()), "{order}");
             assert_eq!(ending(far).await, Some(revoked()), "{order}");
@@ -72,18 +64,9 @@ async fn a_revocation_closes_the_sockets_that_it_is_about_in_every_isolate() {
         for (near, far) in &mut others {
             must_be_open(near, far).await;
         }
-        let id = listed_id(&gates[0]).await;
-        request("DELETE", &format!("/_edgeward/revocations/{id}"))
-            .bearer(ADMIN_TOKEN)
-            .send(&gates[0])
-            .await;
+        undo(&gates[0], &made["id"]).await;
     }
     gates[0].must_be_calm();
-}
-
-async fn listed_id(gate: &Gate) -> String {
-    let listed = get("/_edgeward/revocations").bearer(ADMIN_TOKEN).send(gate).await.json();
-    listed["revocations"][0]["id"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Sockets whose tokens an auth service is asked about, also while it is away.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::SinkExt;
@@ -55,10 +57,10 @@ async fn a_socket_is_connected_in_degraded_mode_while_the_auth_service_is_away()
 #[tokio::test]
 async fn a_socket_ends_when_the_auth_service_calls_its_token_inactive() {
     let sockets = Sockets::start(None).await;
-    let is_active = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
-    let active = std::sync::Arc::clone(&is_active);
+    let is_active = Arc::new(AtomicBool::new(true));
+    let active = Arc::clone(&is_active);
     let service = Faults::answering(move |_| {
-        let active = active.load(std::sync::atomic::Ordering::SeqCst);
+        let active = active.load(Ordering::SeqCst);
         client::Reply::new(200, json!({ "active": active }).to_string())
     })
     .await;
@@ -68,7 +70,7 @@ async fn a_socket_ends_when_the_auth_service_calls_its_token_inactive() {
     // It is asked again and again, and nothing comes of it.
     service.until(INTROSPECT, 3).await;
     must_be_open(&mut near, &mut far).await;
-    is_active.store(false, std::sync::atomic::Ordering::SeqCst);
+    is_active.store(false, Ordering::SeqCst);
     let expected = Some((4401, "token_revoked".to_owned()));
     assert_eq!(ending(&mut near).await, expected);
     assert_eq!(ending(&mut far).await, expected);
@@ -122,11 +124,11 @@ async fn an_opaque_token_without_an_end_lasts_as_long_as_its_issuer_says_so() {
 async fn what_is_said_about_a_token_says_nothing_about_the_one_in_its_place() {
     let sockets = Sockets::start(None).await;
     let old = token_with(json!({ "jti": "old" }));
-    let is_over = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let (over, about) = (std::sync::Arc::clone(&is_over), old.clone());
+    let is_over = Arc::new(AtomicBool::new(false));
+    let (over, about) = (Arc::clone(&is_over), old.clone());
     let service = Faults::answering(move |asked| {
         let is_old = String::from_utf8_lossy(&asked.body).contains(&about);
-        let active = !(is_old && over.load(std::sync::atomic::Ordering::SeqCst));
+        let active = !(is_old && over.load(Ordering::SeqCst));
         client::Reply::new(200, json!({ "active": active }).to_string())
     })
     .await;
@@ -136,7 +138,7 @@ async fn what_is_said_about_a_token_says_nothing_about_the_one_in_its_place() {
     .await;
     let mut near = open("/").bearer(&old).at(&gate).await;
     let mut far = sockets.next().await.socket;
-    is_over.store(true, std::sync::atomic::Ordering::SeqCst);
+    is_over.store(true, Ordering::SeqCst);
     // While the service thinks about the old one, it is asked about the new one, and quick.
     service.set(Mode::Slow(Duration::from_millis(2_500))).await;
     let asked = service.count(INTROSPECT);
