@@ -314,6 +314,21 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_is_what_may_be() {
+        // One message that waits takes 128 bytes beside its own.
+        for (waiting, ending) in [(872, None), (873, Some(Ending::SlowConsumer))] {
+            let mut session = open(TERMS);
+            assert_eq!(session.message(Side::Client, 1, Sent::default(), 0, NOW), None);
+            let sent = Sent { messages: 1, bytes: 1_000 };
+            assert_eq!(session.message(Side::Client, 1, sent, waiting, NOW), ending);
+        }
+        for (bytes, ending) in [(100, None), (101, Some(Ending::MessageTooLarge))] {
+            let sent = Sent::default();
+            assert_eq!(open(TERMS).message(Side::Client, bytes, sent, 0, NOW), ending);
+        }
+    }
+
+    #[test]
     fn who_does_not_answer_a_closing_is_cut_off() {
         let mut session = open(TERMS);
         session.close(NOW);
