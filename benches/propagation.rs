@@ -53,7 +53,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::{WebSocketStream, accept_async, client_async};
 
 use connection::Connection;
-use edgeward_setup::{ADMIN_TOKEN, build_directory};
+use edgeward_setup::{ADMIN_TOKEN, build_directory, provider};
 use pinning::Cpus;
 use workerd::{Extras, Files, Workerd, json_binding, origin_service, text_binding};
 
@@ -281,13 +281,7 @@ fn start(origin: SocketAddr, disk: &TempDir, cpus: &Cpus) -> Workerd {
     let services = origin_service + &objects_service;
     let settings = json!({
         "origin": "service:ORIGIN",
-        "providers": [{
-            "name": "main",
-            "issuer": mint::ISSUER,
-            "audiences": [mint::AUDIENCE],
-            "algorithms": ["ES256"],
-            "keys": ["JWT_KEYS"],
-        }],
+        "providers": [provider(&["ES256"])],
         "revocation": { "refresh_seconds": 1 },
     });
     let bindings = [

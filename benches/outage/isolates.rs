@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::edgeward_setup::{ADMIN_TOKEN, build_directory};
+use super::edgeward_setup::{ADMIN_TOKEN, build_directory, provider};
 use super::mint;
 use super::origin::Origin;
 use super::outside::{INTROSPECTION, Outside};
@@ -69,25 +69,20 @@ pub fn start(
 }
 
 fn settings(auth_service: SocketAddr, cache_seconds: u32) -> Value {
+    let mut provider = provider(&["ES256"]);
+    provider["introspection"] = json!({
+        "url": format!("http://{auth_service}{INTROSPECTION}"),
+        "client_id": "edge",
+        "client_secret": "CLIENT_SECRET",
+        "on_outage": "signature",
+        "cache_seconds": cache_seconds,
+        "max_stale_seconds": 3_600,
+        "degrade_after_ms": DEGRADE_AFTER_MS,
+        "timeout_ms": TIMEOUT_MS,
+    });
     json!({
         "origin": "service:ORIGIN",
-        "providers": [{
-            "name": "main",
-            "issuer": mint::ISSUER,
-            "audiences": [mint::AUDIENCE],
-            "algorithms": ["ES256"],
-            "keys": ["JWT_KEYS"],
-            "introspection": {
-                "url": format!("http://{auth_service}{INTROSPECTION}"),
-                "client_id": "edge",
-                "client_secret": "CLIENT_SECRET",
-                "on_outage": "signature",
-                "cache_seconds": cache_seconds,
-                "max_stale_seconds": 3_600,
-                "degrade_after_ms": DEGRADE_AFTER_MS,
-                "timeout_ms": TIMEOUT_MS,
-            },
-        }],
+        "providers": [provider],
         "rules": [{ "path": "/api", "scopes_all": ["read"] }],
         "forward": {
             "strip_token": true,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::edgeward_setup::{ADMIN_TOKEN, build_directory};
+use super::edgeward_setup::{ADMIN_TOKEN, build_directory, provider};
 use super::ends::Origin;
 use super::mint;
 use super::pinning::Cpus;
@@ -128,13 +128,7 @@ impl Contender {
     fn bindings(self) -> String {
         let mut settings = json!({
             "origin": "service:ORIGIN",
-            "providers": [{
-                "name": "main",
-                "issuer": mint::ISSUER,
-                "audiences": [mint::AUDIENCE],
-                "algorithms": ["ES256"],
-                "keys": ["JWT_KEYS"],
-            }],
+            "providers": [provider(&["ES256"])],
             "rules": [
                 { "path": "/", "access": "required" },
                 { "path": NATIVE, "access": "required", "websocket": "handshake" },

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::mint;
@@ -41,17 +42,12 @@ fn bindings_with(settings: &Value, keys: &[Value]) -> String {
 
 /// The settings of a middling application: ten rules, four claims for the origin, an assertion.
 fn settings(origin: &str, algorithms: &[String]) -> Value {
+    let mut provider = provider(algorithms);
+    provider["token_types"] = json!(["at+jwt"]);
     json!({
         "origin": origin,
         "clock_skew_seconds": 30,
-        "providers": [{
-            "name": "main",
-            "issuer": mint::ISSUER,
-            "audiences": [mint::AUDIENCE],
-            "algorithms": algorithms,
-            "keys": ["JWT_KEYS"],
-            "token_types": ["at+jwt"],
-        }],
+        "providers": [provider],
         "rules": [
             { "path": "/", "access": "public" },
             { "path": "/assets", "access": "public", "methods": ["GET"] },
@@ -78,5 +74,16 @@ fn settings(origin: &str, algorithms: &[String]) -> Value {
                 "ttl_seconds": 60,
             },
         },
+    })
+}
+
+/// The settings of the provider of the tokens that are measured with, and no more than it needs.
+pub fn provider(algorithms: &[impl Serialize]) -> Value {
+    json!({
+        "name": "main",
+        "issuer": mint::ISSUER,
+        "audiences": [mint::AUDIENCE],
+        "algorithms": algorithms,
+        "keys": ["JWT_KEYS"],
     })
 }
