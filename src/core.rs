@@ -19,6 +19,7 @@ pub mod introspection;
 pub mod json;
 pub mod keys;
 pub mod log_budget;
+pub mod metrics;
 pub mod mode;
 pub mod mutate;
 pub mod path;

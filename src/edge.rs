@@ -17,6 +17,7 @@ mod keys;
 mod kv;
 mod later;
 mod log;
+mod metrics;
 mod objects;
 mod prewarm;
 #[cfg(feature = "probe")]
@@ -76,6 +77,7 @@ pub fn serve(request: &Request, env: &JsValue, context: &Context) -> JsValue {
             Ok(Decision::Revocations(call)) => {
                 revocations::answer(isolate, gate, Clone::clone(request), context, call)
             }
+            Ok(Decision::Metrics) => metrics::answer(isolate, gate, Clone::clone(request), context),
             Ok(Decision::Ask(question)) => {
                 // Not a copy with a body of its own, but another reference to it.
                 let (request, context) = (Clone::clone(request), context.clone());

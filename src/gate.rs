@@ -11,6 +11,7 @@ mod confirm;
 mod hear;
 mod identity;
 mod keyring;
+mod metrics;
 mod permit;
 mod prewarm;
 mod question;
@@ -39,6 +40,7 @@ use crate::core::verify::SignatureEngine;
 use admin::AdminToken;
 use identity::Assured;
 use keyring::KeyRing;
+use metrics::Metrics;
 use revocation::Revocations;
 use service::AuthService;
 
@@ -73,6 +75,7 @@ pub struct Gate<E: SignatureEngine> {
     /// From when on another list is taken for pre-warming.
     prewarm_from: Cell<Millis>,
     tally: Tally,
+    metrics: Metrics,
     admin_token: AdminToken,
     /// Who else may revoke.
     revoking_clients: Vec<revoke::Client>,
@@ -106,6 +109,8 @@ pub enum Decision<'g> {
     Prewarm,
     /// It is about revocations, see [`Gate::hub_call`].
     Revocations(RevocationCall),
+    /// The admin asks for the metrics, see [`Gate::metrics_page`].
+    Metrics,
     /// There is no decision before this is known.
     Ask(Question),
 }
@@ -140,6 +145,7 @@ impl<E: SignatureEngine> Gate<E> {
         now: Millis,
         findings: &mut Findings,
     ) -> Result<Decision<'_>, Denial> {
+        let came_at = *findings.came_at.get_or_insert(now);
         let decision = match self.judge(head, now, findings) {
             Ok(decision) => Ok(decision),
             Err(Stop::Asking(question)) => Ok(Decision::Ask(question)),
@@ -147,9 +153,10 @@ impl<E: SignatureEngine> Gate<E> {
         };
         match &decision {
             Ok(Decision::Forward(permit)) => self.tally.permit(permit.mode()),
-            Ok(_) => {}
+            Ok(_) => return decision,
             Err(denial) => self.tally.deny(denial.reason),
         }
+        self.tally.decided(now.saturating_sub(came_at));
         decision
     }
 

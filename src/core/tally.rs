@@ -6,8 +6,10 @@
 
 use std::cell::Cell;
 
-use super::denial::Reason;
+use super::claims::Millis;
+use super::denial::{Code, Reason};
 use super::introspection::Silence;
+use super::metrics::{BUCKETS, Kind, Readings, bucket, series};
 use super::mode::Mode;
 use super::sealed::Rejected;
 use super::socket::Ending;
@@ -22,12 +24,18 @@ pub struct Tally {
     stored_hits: Counter,
     stored_misses: Counter,
     stored_rejected: [Counter; Rejected::ALL.len()],
+    stored_late: Counter,
     answers: Counter,
     silences: [Counter; Silence::ALL.len()],
     degraded: [Counter; Mode::DEGRADED.len()],
     opened: Counter,
     closed: Counter,
+    closed_by_peer: Counter,
     endings: [Counter; Ending::ALL.len()],
+    keys_fetched: Counter,
+    keys_not_fetched: Counter,
+    decisions: Durations,
+    service_calls: Durations,
 }
 
 impl Tally {
@@ -42,12 +50,18 @@ impl Tally {
             stored_hits: Counter::new(),
             stored_misses: Counter::new(),
             stored_rejected: [const { Counter::new() }; Rejected::ALL.len()],
+            stored_late: Counter::new(),
             answers: Counter::new(),
             silences: [const { Counter::new() }; Silence::ALL.len()],
             degraded: [const { Counter::new() }; Mode::DEGRADED.len()],
             opened: Counter::new(),
             closed: Counter::new(),
+            closed_by_peer: Counter::new(),
             endings: [const { Counter::new() }; Ending::ALL.len()],
+            keys_fetched: Counter::new(),
+            keys_not_fetched: Counter::new(),
+            decisions: Durations::new(),
+            service_calls: Durations::new(),
         }
     }
 
@@ -82,9 +96,10 @@ impl Tally {
         self.stored_hits.count();
     }
 
-    /// Counts a look into KV that found nothing, or not in time.
-    pub fn stored_miss(&self) {
-        self.stored_misses.count();
+    /// Counts a look into KV that found nothing, or, if it is late, had no answer in time.
+    pub fn stored_miss(&self, is_late: bool) {
+        let counter = if is_late { &self.stored_late } else { &self.stored_misses };
+        counter.count();
     }
 
     /// Counts an entry of KV that does not count.
@@ -92,12 +107,25 @@ impl Tally {
         count_one(&Rejected::ALL, &self.stored_rejected, &rejected);
     }
 
-    /// Counts a call of an auth service, and why it gave no answer, if it did not.
-    pub fn service(&self, silence: Option<Silence>) {
+    /// Counts a call of an auth service that took so many milliseconds, and why it gave no answer, if it
+    /// did not.
+    pub fn service(&self, silence: Option<Silence>, took: Millis) {
         match silence {
             None => self.answers.count(),
             Some(silence) => count_one(&Silence::ALL, &self.silences, &silence),
         }
+        self.service_calls.count(took);
+    }
+
+    /// Counts how long a decision took, in milliseconds.
+    pub fn decided(&self, took: Millis) {
+        self.decisions.count(took);
+    }
+
+    /// Counts an attempt to fetch a published key set, and whether that brought one.
+    pub fn fetch_keys(&self, is_fetched: bool) {
+        let counter = if is_fetched { &self.keys_fetched } else { &self.keys_not_fetched };
+        counter.count();
     }
 
     /// Counts a supervised WebSocket that was opened.
@@ -105,9 +133,12 @@ impl Tally {
         self.opened.count();
     }
 
-    /// Counts one that is gone.
-    pub fn close_socket(&self) {
+    /// Counts one that is gone, and whether that was because one side had closed it.
+    pub fn close_socket(&self, is_by_peer: bool) {
         self.closed.count();
+        if is_by_peer {
+            self.closed_by_peer.count();
+        }
     }
 
     /// Counts one that we ended, and why.
@@ -138,10 +169,63 @@ impl Tally {
         self.misses.get()
     }
 
-    /// How many entries of KV were of use, and how many looks found nothing.
+    /// All of it, for the metrics: also what did not happen.
+    #[must_use]
+    pub fn readings(&self) -> Readings {
+        let mut readings = Readings::default();
+        let mut count = |family: &str, labels: &[(&str, &str)], number: u64| {
+            readings.take(Kind::Count, &series(family, labels), number);
+        };
+        let decision = "auth_requests_total";
+        count(decision, &[("decision", "permitted"), ("code", "none")], self.permitted());
+        for (reason, counter) in Reason::ALL.iter().zip(&self.denied) {
+            let (code, denied) = (reason.code(), counter.get());
+            count("auth_denials_total", &[("reason", reason.name())], denied);
+            let word = match code {
+                // It was permitted before.
+                Code::OriginUnreachable | Code::OriginTimeout => "failed",
+                _ => "denied",
+            };
+            count(decision, &[("decision", word), ("code", code.name())], denied);
+            let is_ours = matches!(code, Code::Misconfigured | Code::AuthUnavailable);
+            count("auth_validation_errors_total", &[], if is_ours { denied } else { 0 });
+        }
+        for (tier, hits, misses) in
+            [("l1", &self.hits, &self.misses), ("l2", &self.stored_hits, &self.stored_misses)]
+        {
+            count("auth_cache_hits_total", &[("tier", tier)], hits.get());
+            count("auth_cache_misses_total", &[("tier", tier)], misses.get());
+        }
+        let rejected = Rejected::ALL.iter().map(|why| why.name()).zip(&self.stored_rejected);
+        for (kind, counter) in rejected.chain([("late", &self.stored_late)]) {
+            count("auth_cache_errors_total", &[("tier", "l2"), ("kind", kind)], counter.get());
+        }
+        let silences = Silence::ALL.iter().map(|silence| silence.name()).zip(&self.silences);
+        for (outcome, counter) in silences.chain([("answered", &self.answers)]) {
+            count("auth_service_requests_total", &[("outcome", outcome)], counter.get());
+        }
+        for (mode, counter) in Mode::DEGRADED.iter().zip(&self.degraded) {
+            let mode = mode.name().unwrap_or_default();
+            count("auth_degraded_total", &[("mode", mode)], counter.get());
+        }
+        let endings = Ending::ALL.iter().map(|ending| ending.name()).zip(&self.endings);
+        for (reason, counter) in endings.chain([("peer", &self.closed_by_peer)]) {
+            count("auth_websockets_closed_total", &[("reason", reason)], counter.get());
+        }
+        for (outcome, counter) in
+            [("fetched", &self.keys_fetched), ("failed", &self.keys_not_fetched)]
+        {
+            count("auth_jwks_refresh_total", &[("outcome", outcome)], counter.get());
+        }
+        self.decisions.read("auth_validation_duration_seconds", &mut readings);
+        self.service_calls.read("auth_service_duration_seconds", &mut readings);
+        readings
+    }
+
+    /// How many entries of KV were of use, and how many looks found nothing, or not in time.
     #[must_use]
     pub const fn stored(&self) -> (u64, u64) {
-        (self.stored_hits.get(), self.stored_misses.get())
+        (self.stored_hits.get(), self.stored_misses.get() + self.stored_late.get())
     }
 
     /// Why entries of KV did not count, and how often.
@@ -201,6 +285,32 @@ impl Default for Tally {
     }
 }
 
+/// How long something took, and how often.
+#[derive(Debug)]
+struct Durations {
+    buckets: [Counter; BUCKETS + 1],
+    /// All together, in milliseconds.
+    sum: Counter,
+}
+
+impl Durations {
+    const fn new() -> Self {
+        Self { buckets: [const { Counter::new() }; BUCKETS + 1], sum: Counter::new() }
+    }
+
+    fn count(&self, took: Millis) {
+        if let Some(counter) = self.buckets.get(bucket(took)) {
+            counter.count();
+        }
+        self.sum.add(u64::try_from(took).unwrap_or(0));
+    }
+
+    fn read(&self, family: &str, readings: &mut Readings) {
+        let buckets = self.buckets.each_ref().map(Counter::get);
+        readings.take_histogram(family, &buckets, self.sum.get());
+    }
+}
+
 #[derive(Debug)]
 struct Counter(Cell<u64>);
 
@@ -210,8 +320,12 @@ impl Counter {
     }
 
     fn count(&self) {
+        self.add(1);
+    }
+
+    fn add(&self, amount: u64) {
         // A million a second would need half a million years to go around.
-        self.0.set(self.0.get().wrapping_add(1));
+        self.0.set(self.0.get().wrapping_add(amount));
     }
 
     const fn get(&self) -> u64 {

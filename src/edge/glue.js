@@ -270,6 +270,9 @@ export function objectNamespace(env, name) {
   return typeof namespace?.idFromName === "function" ? namespace : undefined;
 }
 
+// The header by which a relay says up to which batch of metrics all are kept.
+const KEPT = "kept";
+
 /**
  * Calls a Durable Object: like `exchange`. `path` is that of the request, `body` its content, if it is
  * one that has any; the object is made near `hint` if it is new.
@@ -282,7 +285,9 @@ export async function callObject(namespace, name, hint, path, body, timeoutMs, m
     const stub = namespace.get(namespace.idFromName(name), hint && { locationHint: hint });
     const response = await stub.fetch(`https://object${path}`, init);
     const content = await readAll(response.body, mostBytes);
-    return content === undefined ? { fault: "too large" } : { status: response.status, body: content };
+    if (content === undefined) return { fault: "too large" };
+    const kept = response.headers.get(KEPT);
+    return { status: response.status, body: content, kept: kept === null ? undefined : Number(kept) };
   } catch (error) {
     return { fault: error?.name === "TimeoutError" ? "timeout" : "unreachable" };
   }
@@ -290,19 +295,21 @@ export async function callObject(namespace, name, hint, path, body, timeoutMs, m
 
 /**
  * Calls a relay: like `callObject`, but what it answered to another isolate of the data centre within
- * `lifetimeMs` will do. Then `olderMs` says by how much the answer can be older than it says: for how long
+ * `lifetimeMs` will do, although `body` does not get to the relay then. Then `olderMs` says by how much the answer can be older than it says: for how long
  * it was on its way to who asked, and for how long it can have been in the cache.
  *
  * Without a zone of one's own there is no such cache, and nothing is ever found in it.
  */
-export async function pull(namespace, name, hint, path, lifetimeMs, timeoutMs, mostBytes) {
+export async function pull(namespace, name, hint, path, body, lifetimeMs, timeoutMs, mostBytes) {
+  // A copy, because `body` is memory of the wasm.
+  const held = body.slice();
   const cache = lifetimeMs > 0 ? globalThis.caches?.default : undefined;
   // By its identifier, because a zone has one cache for all its Workers, and each has a relay of this name.
   const key = `https://relay.edgeward.internal/${namespace.idFromName(name)}${path}`;
   const found = await within(fromCache(cache, key, lifetimeMs), timeoutMs);
   if (found !== undefined) return found;
   const askedAt = Date.now();
-  const answer = await callObject(namespace, name, hint, path, undefined, timeoutMs, mostBytes);
+  const answer = await callObject(namespace, name, hint, path, held, timeoutMs, mostBytes);
   if (answer.status === 200) {
     await within(intoCache(cache, key, lifetimeMs, askedAt, answer.body), timeoutMs);
   }
@@ -340,9 +347,9 @@ async function intoCache(cache, key, lifetimeMs, askedAt, body) {
   }
 }
 
-/** A response that is bytes. */
-export function bytesResponse(status, body) {
-  return new Response(body.slice(), { status });
+/** A response that is bytes; of a relay that was handed metrics, `kept` says up to which all are kept. */
+export function bytesResponse(status, body, kept) {
+  return new Response(body.slice(), { status, headers: kept === undefined ? {} : { [KEPT]: kept } });
 }
 
 /** Continent and longitude of where a request is from, as far as the platform says, as lines. */

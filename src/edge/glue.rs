@@ -140,14 +140,15 @@ extern "C" {
         name: &str,
         hint: Option<&str>,
         path: &str,
+        body: &[u8],
         lifetime_ms: u32,
         timeout_ms: u32,
         most_bytes: u32,
     ) -> Answer;
 
-    /// A response that is bytes.
+    /// A response that is bytes, and perhaps says up to which batch of metrics all are kept.
     #[wasm_bindgen(js_name = bytesResponse)]
-    pub(super) fn bytes_response(status: u16, body: &[u8]) -> JsValue;
+    pub(super) fn bytes_response(status: u16, body: &[u8], kept: Option<u32>) -> JsValue;
 
     /// Continent and longitude of where a request is from, as lines.
     #[wasm_bindgen(js_name = placeOf)]
@@ -207,6 +208,10 @@ extern "C" {
     /// By how many milliseconds it can be older than it says.
     #[wasm_bindgen(method, getter, js_name = olderMs)]
     pub(super) fn older_ms(this: &Answer) -> Option<u32>;
+
+    /// Up to which batch of metrics all are kept.
+    #[wasm_bindgen(method, getter)]
+    pub(super) fn kept(this: &Answer) -> Option<u32>;
 
     /// The body.
     #[wasm_bindgen(method, getter)]

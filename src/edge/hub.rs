@@ -5,6 +5,8 @@
 //! confirmed. In scope: keeping the log and getting it to the relays. Out of scope: who may add to it
 //! ([`crate::gate`]), and what an order does to the log ([`order`]).
 //!
+//! Relays hand on what isolates have counted, with what they ask; the hub has the sum of it.
+//!
 //! Everything that must not be lost is in the database. What is only in memory may be: which relays are
 //! being told at the moment, and when the alarm is due.
 
@@ -28,6 +30,8 @@ use super::objects::{
 };
 use crate::core::claims::{Millis, NumericDate};
 use crate::core::json::{object, parse_strict};
+use crate::core::metrics::ledger::Account;
+use crate::core::metrics::{Kind, Readings, histogram};
 use crate::core::revocation::entry::{Effect, LogId, Number};
 use crate::core::revocation::list::FORGET_AFTER_SECONDS;
 use crate::core::revocation::order::{self, Change, Order};
@@ -69,7 +73,13 @@ const LEAST_STALENESS_SECONDS: i64 = 120;
 /// How often what has expired is removed, in milliseconds.
 const PRUNE_MS: u32 = 3_600_000;
 
-const SCHEMA: [&str; 5] = [
+/// Of so many revocations it is remembered when they were made, to tell how long relays took.
+const MOST_TIMED: usize = 256;
+
+/// The metrics that the hub measures itself.
+const PROPAGATION: &str = "auth_revocation_propagation_seconds";
+
+const SCHEMA: [&str; 6] = [
     "CREATE TABLE IF NOT EXISTS log (number INTEGER PRIMARY KEY, target BLOB NOT NULL, \
      effect INTEGER NOT NULL, expires_at INTEGER NOT NULL, kind TEXT NOT NULL, \
      issuer TEXT NOT NULL, value TEXT, reason TEXT, author TEXT NOT NULL, made_at INTEGER NOT NULL)",
@@ -80,6 +90,8 @@ const SCHEMA: [&str; 5] = [
      published INTEGER NOT NULL, sealed_by TEXT)",
     "CREATE TABLE IF NOT EXISTS relays (name TEXT PRIMARY KEY, hint TEXT, number INTEGER NOT NULL, \
      seen_at INTEGER NOT NULL)",
+    // By the name of the relay and a number that tells its counts from those of a database that was lost.
+    "CREATE TABLE IF NOT EXISTS metrics (name TEXT PRIMARY KEY, counts TEXT NOT NULL)",
 ];
 
 struct Hub {
@@ -95,7 +107,16 @@ struct Hub {
     pruned_at: Cell<Millis>,
     /// Whether it has looked for what is due since it began.
     is_awake: Cell<bool>,
+    /// What each relay has told, and at `OWN` what the hub measures itself.
+    metrics: RefCell<Vec<(String, Account)>>,
+    /// The last revocations, and when they were made.
+    timed: RefCell<Vec<(Number, Millis)>>,
+    /// The relays that were heard of, and what the log had then: what is older says nothing about them.
+    heard: RefCell<Vec<(String, Number)>>,
 }
+
+/// The name of the hub's own metrics.
+const OWN: &str = "hub";
 
 /// An entry, with what only the hub keeps of it.
 struct Row<'a> {
@@ -153,6 +174,12 @@ impl Hub {
             let log = RuntimeCrypto.random() >> 12 | 1;
             sql(&object, "INSERT OR IGNORE INTO state VALUES (1, ?, 0, 0, 0, NULL)", &[cell(log)])?;
             let relays = glue::object_namespace(&object.env(), RELAY);
+            let metrics = sql(&object, "SELECT name, counts FROM metrics", &[])?;
+            let account = |row: &Vec<objects::Cell>| match row.as_slice() {
+                [name, counts] => Some((name.as_string()?, Account::read(&counts.as_string()?))),
+                _ => None,
+            };
+            let metrics = metrics.iter().filter_map(account).collect();
             Ok(Self {
                 object,
                 relays,
@@ -161,6 +188,9 @@ impl Hub {
                 published_at: Cell::new(0),
                 pruned_at: Cell::new(0),
                 is_awake: Cell::new(false),
+                metrics: RefCell::new(metrics),
+                timed: RefCell::default(),
+                heard: RefCell::default(),
             })
         })
     }
@@ -171,10 +201,12 @@ impl Hub {
             self.arm(false, PUBLISH_MS).await;
         }
         let asked = Asked::of(request);
-        if asked.path == "/delta" {
-            return self.delta(&asked);
-        }
         let body = objects::body(request).await;
+        match asked.path.as_str() {
+            "/delta" => return self.delta(&asked, &body),
+            "/metrics" => return self.metrics(),
+            _ => {}
+        }
         let Ok(body) = parse_strict(&body) else {
             return Ok(objects::failure(400));
         };
@@ -198,12 +230,24 @@ impl Hub {
     }
 
     /// A relay asks what came after its number. From then on it is told.
-    fn delta(&self, asked: &Asked) -> Result<JsValue, StorageFailed> {
+    fn delta(&self, asked: &Asked, metrics: &[u8]) -> Result<JsValue, StorageFailed> {
         let (log, latest) = self.state()?;
         let is_ours = asked.number("log") == Some(log);
         let after = asked.number("after").filter(|after| is_ours && *after <= latest).unwrap_or(0);
         if let Some(relay) = asked.text("relay") {
             let seen_at = now().div_euclid(1_000);
+            if let (Some(began), Ok(report)) = (asked.text("metrics"), str::from_utf8(metrics)) {
+                let report = Readings::read(report.lines());
+                self.account(&format!("{relay}/{began}"), |account| account.hear(&report, now()));
+            }
+            if !self.timed.borrow().is_empty() {
+                let known = "SELECT number FROM relays WHERE name = ?";
+                let known = number(&self.object, known, &[text_cell(Some(relay))])?;
+                self.confirms(relay, known.unwrap_or(after), after)?;
+            }
+            if !self.heard.borrow().iter().any(|(name, _)| name == relay) {
+                self.heard.borrow_mut().push((relay.to_owned(), latest));
+            }
             // Not written again as long as that would say the same: a relay asks once a second.
             sql(
                 &self.object,
@@ -220,7 +264,59 @@ impl Hub {
             )?;
         }
         let delta = objects::delta(&self.object, log, after, latest, Some(0))?;
-        Ok(glue::bytes_response(200, &delta))
+        Ok(glue::bytes_response(200, &delta, None))
+    }
+
+    /// A relay has confirmed what came after one number, up to another.
+    fn confirms(&self, relay: &str, from: Number, to: Number) -> Result<(), StorageFailed> {
+        let heard = self.heard.borrow();
+        let since = heard.iter().find(|(name, _)| name == relay).map_or(0, |(_, number)| *number);
+        let is_new = |(number, _): &&(Number, Millis)| *number > from.max(since) && *number <= to;
+        let timed = self.timed.borrow();
+        let took = timed.iter().filter(is_new).map(|(_, at)| now().saturating_sub(*at));
+        let mut all = Readings::default();
+        took.for_each(|took| all.take_all(&histogram(PROPAGATION, took)));
+        if all.is_empty() {
+            return Ok(());
+        }
+        self.account(OWN, |account| account.count(&all));
+        self.keep_metrics()
+    }
+
+    /// Changes what is known of one place.
+    fn account(&self, name: &str, change: impl FnOnce(&mut Account)) {
+        let mut metrics = self.metrics.borrow_mut();
+        if !metrics.iter().any(|(known, _)| known == name) {
+            metrics.push((name.to_owned(), Account::default()));
+        }
+        if let Some((_, account)) = metrics.iter_mut().find(|(known, _)| known == name) {
+            change(account);
+        }
+    }
+
+    /// What all have counted, and how things are. It is on disk before anybody sees it, so that no count
+    /// that was seen ever becomes less.
+    fn metrics(&self) -> Result<JsValue, StorageFailed> {
+        self.keep_metrics()?;
+        let mut sum = Readings::default();
+        let entries = number(&self.object, "SELECT entries FROM state", &[])?.unwrap_or(0);
+        sum.take(Kind::Sum, "auth_revocation_entries", entries);
+        sum.take(Kind::Greatest, "auth_hub_up", 1);
+        sum.take_all(&histogram(PROPAGATION, 0).zeros());
+        self.metrics.borrow().iter().for_each(|(_, account)| account.add_to(&mut sum, now()));
+        Ok(glue::bytes_response(200, sum.lines().as_bytes(), None))
+    }
+
+    /// Writes what relays have told, as far as that is new.
+    fn keep_metrics(&self) -> Result<(), StorageFailed> {
+        for (name, account) in self.metrics.borrow_mut().iter_mut() {
+            if let Some(counts) = account.unwritten() {
+                let put = "INSERT OR REPLACE INTO metrics VALUES (?, ?)";
+                sql(&self.object, put, &[text_cell(Some(name)), text_cell(Some(&counts))])?;
+                account.is_written();
+            }
+        }
+        Ok(())
     }
 
     /// Adds an order to the log, unless that changes nothing.
@@ -333,6 +429,7 @@ impl Hub {
     /// fail, a number is left out, which is no harm.
     async fn write(&self, row: Row<'_>, now: NumericDate) -> Result<Number, StorageFailed> {
         let Row { target, effect, expires_at, kind, issuer, value, reason, by } = row;
+        let began = super::now();
         let (target_cell, expiry) = (target_cell(target), date_cell(expires_at));
         let count = "UPDATE state SET latest = latest + 1, entries = entries + 1 RETURNING latest";
         let latest = number(&self.object, count, &[])?.ok_or(StorageFailed)?;
@@ -358,6 +455,11 @@ impl Hub {
         sql(&self.object, older, &[target_cell, cell(latest), expiry])?;
         // With the entry, so that relays are told whatever becomes of this request.
         self.arm(false, PUBLISH_MS).await;
+        let mut timed = self.timed.borrow_mut();
+        if timed.len() >= MOST_TIMED {
+            timed.remove(0);
+        }
+        timed.push((latest, began));
         let action = if effect == Effect::Undo { "undone" } else { "revoked" };
         log_entry(action, latest, target, by, now);
         Ok(latest)
@@ -474,6 +576,8 @@ impl Hub {
             return None;
         }
         let confirmed: Number = String::from_utf8(answer.body()).ok()?.parse().ok()?;
+        // What it measures must not keep a relay from being told.
+        let _ = self.confirms(&relay.name, after, confirmed);
         let update = "UPDATE relays SET number = max(number, ?) WHERE name = ?";
         sql(&self.object, update, &[cell(confirmed), text_cell(Some(&relay.name))]).ok()?;
         // One that got nothing of it would get nothing of the next, either.
@@ -614,7 +718,7 @@ fn log_entry(what: &str, number: Number, target: Fingerprint, by: &str, now: Num
 }
 
 fn json_response(body: &Value) -> JsValue {
-    glue::bytes_response(200, body.to_string().as_bytes())
+    glue::bytes_response(200, body.to_string().as_bytes(), None)
 }
 
 /// One revocation, as the admin sees it.

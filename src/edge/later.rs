@@ -13,7 +13,7 @@ use super::boot::{Isolate, Ready};
 use super::glue::{self, Context};
 use super::head::PackedHead;
 use super::revocations::Source;
-use super::{exchange, keys, log, now, prewarm, proxy, respond, revocations};
+use super::{exchange, keys, log, metrics, now, prewarm, proxy, respond, revocations};
 use crate::core::introspection::{MOST_ANSWER_BYTES, Silence};
 use crate::core::request::RequestHead;
 use crate::gate::{Decision, Findings, Inquiry, KvChange, Question, Refresh, ServiceCall, Told};
@@ -53,6 +53,9 @@ impl Waiting {
                 }
                 Ok(Decision::Revocations(call)) => {
                     return revocations::answer(isolate, gate, self.request, &self.context, call);
+                }
+                Ok(Decision::Metrics) => {
+                    return metrics::answer(isolate, gate, self.request, &self.context);
                 }
                 Ok(Decision::Ask(next)) => question = next,
                 Err(denial) => return respond::deny(isolate, &head, &denial, now(), None),
@@ -188,6 +191,7 @@ pub(super) fn after_decision(
     if let Some(provider) = gate.take_due() {
         context.wait_until(&keys::fetch_later(isolate, gate, provider));
     }
+    metrics::watch(isolate, gate, context);
 }
 
 /// Leaves something in KV for other isolates, after the response.

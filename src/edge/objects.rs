@@ -243,5 +243,5 @@ pub(super) async fn body(request: &Request) -> Vec<u8> {
 
 /// The response of an object whose database failed, or that was asked for nothing.
 pub(super) fn failure(status: u16) -> JsValue {
-    glue::bytes_response(status, b"")
+    glue::bytes_response(status, b"", None)
 }

@@ -7,6 +7,8 @@
 //!
 //! The copy is in the database; a relay that was restarted asks the hub before it vouches for anything.
 //!
+//! Isolates hand over their metrics with what they ask, and it hands them on to the hub with what it asks.
+//!
 //! It also holds the leashes of supervised WebSockets: each has as tags what can revoke its token, and
 //! hears of every entry about one of them. They are hibernatable, so that a relay that is asked and told
 //! nothing costs nothing, and one that wakes has them still.
@@ -19,6 +21,7 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use web_sys::Request;
 
+use super::crypto::RuntimeCrypto;
 use super::glue::{self, Object};
 use super::now;
 use super::objects::{
@@ -26,10 +29,13 @@ use super::objects::{
     cell, date_cell, sql,
 };
 use crate::core::claims::Millis;
+use crate::core::metrics::handover::Batch;
+use crate::core::metrics::ledger::Ledger;
 use crate::core::revocation::delta::{Delta, Head};
 use crate::core::revocation::entry::{Effect, Entry, LogId, Number};
 use crate::core::revocation::list::FORGET_AFTER_SECONDS;
 use crate::core::revocation::target::Fingerprint;
+use crate::core::verify::SignatureEngine as _;
 
 /// How long the hub may take, in milliseconds: less than an isolate waits for this relay, so that it gets
 /// an answer although the hub gives none.
@@ -52,7 +58,11 @@ const PRUNE_MS: Millis = 60_000;
 /// relays that nobody uses.
 const KEEP_MS: u32 = 600_000;
 
-const SCHEMA: [&str; 6] = [
+/// How often metrics are written, in milliseconds, while more and more come: rows that are written cost
+/// more than questions.
+const KEEP_METRICS_MS: Millis = 1_000;
+
+const SCHEMA: [&str; 7] = [
     "CREATE TABLE IF NOT EXISTS log (number INTEGER PRIMARY KEY, target BLOB NOT NULL, \
      effect INTEGER NOT NULL, expires_at INTEGER NOT NULL)",
     "CREATE INDEX IF NOT EXISTS log_by_expiry ON log (expires_at)",
@@ -63,6 +73,9 @@ const SCHEMA: [&str; 6] = [
     "CREATE INDEX IF NOT EXISTS log_by_target ON log (target)",
     // What it was last asked with, which says who it is.
     "CREATE TABLE IF NOT EXISTS address (only INTEGER PRIMARY KEY CHECK (only = 1), asked TEXT NOT NULL)",
+    // `began` tells these counts from those of a database that was lost.
+    "CREATE TABLE IF NOT EXISTS metrics (only INTEGER PRIMARY KEY CHECK (only = 1), \
+     began INTEGER NOT NULL, ledger TEXT NOT NULL)",
 ];
 
 struct Relay {
@@ -77,6 +90,10 @@ struct Relay {
     pruned_at: Cell<Millis>,
     /// How many leashes it holds, at most.
     leashes: Cell<u32>,
+    metrics: RefCell<Ledger>,
+    /// Which counts they are.
+    metrics_began: Number,
+    metrics_kept_at: Cell<Millis>,
 }
 
 thread_local! {
@@ -139,6 +156,14 @@ impl Relay {
             }
             let hub = glue::object_namespace(&object.env(), HUB);
             let leashes = glue::leash_count(&object, None);
+            let first = "INSERT OR IGNORE INTO metrics VALUES (1, ?, '')";
+            sql(&object, first, &[cell(RuntimeCrypto.random() >> 12 | 1)])?;
+            let kept = sql(&object, "SELECT began, ledger FROM metrics", &[])?;
+            let Some([began, ledger]) = kept.first().map(Vec::as_slice) else {
+                return Err(StorageFailed);
+            };
+            let metrics_began = as_number(began).ok_or(StorageFailed)?;
+            let metrics = Ledger::read(&ledger.as_string().unwrap_or_default());
             Ok(Self {
                 object,
                 hub,
@@ -147,6 +172,9 @@ impl Relay {
                 failed_at: Cell::new(None),
                 pruned_at: Cell::new(0),
                 leashes: Cell::new(leashes),
+                metrics: RefCell::new(metrics),
+                metrics_began,
+                metrics_kept_at: Cell::new(0),
             })
         })
     }
@@ -154,7 +182,7 @@ impl Relay {
     async fn answer(&self, request: &Request) -> Result<JsValue, StorageFailed> {
         let asked = Asked::of(request);
         match asked.path.as_str() {
-            "/pull" => self.pull(&asked).await,
+            "/pull" => self.pull(request, &asked).await,
             "/push" => self.push(request, &asked).await,
             "/leash" => self.leash(&asked).await,
             _ => Ok(objects::failure(404)),
@@ -169,13 +197,36 @@ impl Relay {
         }
     }
 
-    /// An isolate asks what is new.
-    async fn pull(&self, asked: &Asked) -> Result<JsValue, StorageFailed> {
-        Ok(match self.answer_to(asked).await? {
-            Some(part) => glue::bytes_response(200, &part),
-            // The hub has never answered.
-            None => objects::failure(503),
-        })
+    /// An isolate asks what is new, and hands over what it has counted.
+    async fn pull(&self, request: &Request, asked: &Asked) -> Result<JsValue, StorageFailed> {
+        let batch = String::from_utf8(objects::body(request).await).ok();
+        let batch = batch.as_deref().and_then(Batch::read);
+        let isolate = batch.as_ref().map(|batch| batch.isolate);
+        if let Some(batch) = batch {
+            self.metrics.borrow_mut().take(batch, now());
+        }
+        let answer = self.answer_to(asked).await?;
+        if !(0..KEEP_METRICS_MS).contains(&now().saturating_sub(self.metrics_kept_at.get())) {
+            // Who handed over what could not be written keeps it.
+            let _ = self.keep_metrics();
+        }
+        // Nothing is let out before it is on disk.
+        let kept = isolate.map(|isolate| self.metrics.borrow().kept(isolate));
+        // Without a part the hub has never answered.
+        let (status, part) = answer.map_or((503, Vec::new()), |part| (200, part));
+        Ok(glue::bytes_response(status, &part, kept))
+    }
+
+    /// Writes what was handed over, if there is something new.
+    fn keep_metrics(&self) -> Result<(), StorageFailed> {
+        let unwritten = self.metrics.borrow().unwritten();
+        if let Some(ledger) = unwritten {
+            self.metrics_kept_at.set(now());
+            let update = "UPDATE metrics SET ledger = ?";
+            sql(&self.object, update, &[objects::text_cell(Some(&ledger))])?;
+            self.metrics.borrow_mut().is_written();
+        }
+        Ok(())
     }
 
     /// What came after the number that an isolate has, if anything is known.
@@ -280,7 +331,7 @@ impl Relay {
         }
         let (log, number) = self.state()?;
         let number = if log == part.head.log { number } else { 0 };
-        Ok(glue::bytes_response(200, number.to_string().as_bytes()))
+        Ok(glue::bytes_response(200, number.to_string().as_bytes(), None))
     }
 
     /// How long ago it was certain that there is no more, in milliseconds. A clock that was set back
@@ -316,7 +367,8 @@ impl Relay {
     async fn catch_up(&self, asked: &Asked, began: Millis) -> Result<(), StorageFailed> {
         loop {
             let (log, after) = self.state()?;
-            let mut path = format!("/delta?log={log}&after={after}");
+            let mut path = format!("/delta?log={log}&after={after}&metrics={}", self.metrics_began);
+            let metrics = self.keep_metrics().map(|()| self.metrics.borrow().report(now()).lines());
             for (name, value) in [("relay", asked.text("name")), ("hint", asked.text("hint"))] {
                 if let Some(value) = value {
                     for part in ["&", name, "=", value] {
@@ -329,7 +381,7 @@ impl Relay {
                 HUB_NAME,
                 None,
                 &path,
-                None,
+                metrics.as_ref().map(String::as_bytes).ok(),
                 HUB_TIMEOUT_MS,
                 MOST_DELTA_BYTES,
             )

@@ -33,7 +33,7 @@ const MOST_ANSWER_BYTES: u32 = 4 * 1024 * 1024;
 
 /// The Durable Objects, if there are any.
 pub(super) struct Relays {
-    hub: JsValue,
+    pub(super) hub: JsValue,
     pub(super) namespace: JsValue,
     /// The relay of this isolate, chosen by its first request: an isolate stays where it is.
     name: OnceCell<RelayName>,
@@ -130,6 +130,8 @@ async fn pull(isolate: &Isolate, gate: &Ready, request: Option<&Request>, source
     let settings = &gate.settings().revocation;
     let usual_ms = settings.refresh_seconds.saturating_mul(1_000);
     let refresh_ms = if source == Source::Hub { 0 } else { usual_ms };
+    let is_shared = source == Source::Shared && !gate.is_batch_overdue(asked_at);
+    let mut batch = gate.metrics_batch(asked_at);
     for _ in 0..MOST_PARTS {
         let path =
             format!("/pull?{}{}", question(position, refresh_ms), address(&relay.name, relay.hint));
@@ -138,11 +140,17 @@ async fn pull(isolate: &Isolate, gate: &Ready, request: Option<&Request>, source
             &relay.name,
             relay.hint,
             &path,
-            if source == Source::Shared { u32::try_from(refresh_ms).unwrap_or(0) } else { 0 },
+            batch.as_bytes(),
+            if is_shared { u32::try_from(refresh_ms).unwrap_or(0) } else { 0 },
             settings.timeout_ms,
             MOST_DELTA_BYTES,
         )
         .await;
+        if let Some(number) = answer.kept() {
+            gate.batches_are_kept(number, now());
+            // It need not go with the next part.
+            batch.clear();
+        }
         let asked_at = asked_at.saturating_sub(answer.older_ms().unwrap_or(0).into());
         let part = match (answer.fault(), answer.status()) {
             (None, 200) => answer.body(),

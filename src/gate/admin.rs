@@ -11,6 +11,7 @@ use crate::core::config::admin_path_of;
 use crate::core::credentials::bearer;
 use crate::core::denial::{Denial, Reason, TextResponse};
 use crate::core::json::object;
+use crate::core::metrics::{Kind, Readings};
 use crate::core::path::RequestPath;
 use crate::core::problem::Problem;
 use crate::core::request::RequestHead;
@@ -60,6 +61,11 @@ impl AdminToken {
         if expected.ct_eq(&presented).into() { Caller::Admin } else { Caller::Impostor }
     }
 
+    /// Whether the admin asks.
+    fn is_admin(&self, head: &RequestHead<'_>) -> bool {
+        self.caller(head) == Caller::Admin
+    }
+
     /// Whether there is one.
     pub(super) const fn is_set(&self) -> bool {
         self.0.is_some()
@@ -96,7 +102,8 @@ impl Misconfigured {
         Self { admin_path: admin_path_of(table.unwrap_or_default()), admin_token, problems }
     }
 
-    /// Answers a request: 503, except for the health endpoint, which explains.
+    /// Answers a request: 503, except for the health endpoint, which explains, and for the metrics, which
+    /// say that this is so.
     pub fn answer(&self, head: &RequestHead<'_>) -> Result<TextResponse, Denial> {
         let denial = Denial::new(Reason::BadConfiguration);
         let path = RequestPath::parse(head.path).map_err(|_| denial.clone())?;
@@ -107,6 +114,12 @@ impl Misconfigured {
                         self.problems.iter().map(Problem::to_json).collect::<Vec<_>>(),
                 }
             }),
+            Some(Endpoint::Metrics) if self.admin_token.is_admin(head) => {
+                only_get(head)?;
+                let mut readings = Readings::default();
+                readings.take(Kind::Greatest, "auth_misconfigured", 1);
+                Ok(metrics_response(readings.page()))
+            }
             _ => Err(denial),
         }
     }
@@ -131,6 +144,14 @@ impl<E: SignatureEngine> Gate<E> {
                 "POST" => Decision::Prewarm,
                 _ => Decision::Answer(only_post()),
             }),
+            Endpoint::Metrics => {
+                if !self.revokes() {
+                    // Nobody adds up what isolates count.
+                    return Err(Denial::new(Reason::NoSuchEndpoint));
+                }
+                self.admin_token.only_admin(head)?;
+                only_get(head).map(|()| Decision::Metrics)
+            }
             Endpoint::Revocations(id) => {
                 let call = self.revocations_call(head, id.as_deref())?;
                 Ok(call.map_or_else(Decision::Answer, Decision::Revocations))
@@ -242,6 +263,7 @@ fn counts<'n>(words: impl Iterator<Item = (&'n str, u64)>) -> Map<String, Value>
 pub(super) enum Endpoint {
     Health,
     JwkSet,
+    Metrics,
     Prewarm,
     /// All revocations, or the one of this id.
     Revocations(Option<String>),
@@ -263,6 +285,7 @@ pub(super) fn endpoint(path: &RequestPath<'_>, admin_path: &str) -> Option<Endpo
     Some(match literal.strip_prefix(admin_path) {
         Some("/health") => Endpoint::Health,
         Some("/jwks.json") => Endpoint::JwkSet,
+        Some("/metrics") => Endpoint::Metrics,
         Some("/prewarm") => Endpoint::Prewarm,
         Some("/revocations") => Endpoint::Revocations(None),
         Some("/revoke") => Endpoint::Revoke,
@@ -282,6 +305,15 @@ fn memory_bytes() -> usize {
     #[cfg(not(target_arch = "wasm32"))]
     let pages = 0;
     pages * PAGE_BYTES
+}
+
+/// A page of metrics.
+pub(super) fn metrics_response(body: String) -> TextResponse {
+    let headers = vec![
+        ("content-type", "text/plain; version=0.0.4; charset=utf-8".into()),
+        ("cache-control", "no-store".into()),
+    ];
+    TextResponse { status: 200, headers, body }
 }
 
 fn only_get(head: &RequestHead<'_>) -> Result<(), Denial> {

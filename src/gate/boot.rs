@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::admin::{ADMIN_TOKEN, AdminToken};
 use super::keyring::KeyRing;
+use super::metrics::Metrics;
 use super::revocation::Revocations;
 use super::service::{AuthService, Client, MOST_SECRET_BYTES};
 use super::{Degrading, Gate, Sealing, revoke};
@@ -99,6 +100,7 @@ impl<E: SignatureEngine> Gate<E> {
         let keys =
             keys.map(|(keys, published)| KeyRing::new(keys, published, kv_timeout_ms)).collect();
         let known = RefCell::new(TokenCache::new(engine.random()));
+        let metrics = Metrics::new(engine.random());
         let revocations = has_relays.then(|| Revocations::new(&settings.revocation));
         Ok(Self {
             settings,
@@ -113,6 +115,7 @@ impl<E: SignatureEngine> Gate<E> {
             due: Cell::new(None),
             prewarm_from: Cell::new(0),
             tally: Tally::new(),
+            metrics,
             admin_token,
             revoking_clients,
             report,

@@ -125,7 +125,7 @@ impl<E: SignatureEngine> Gate<E> {
                     ticket,
                     verified_by,
                     patience_ms,
-                    asked_at: now.div_euclid(1_000),
+                    asked_at: now,
                     // Nobody can invent one that is signed.
                     may_be_stored: known.signed.is_some()
                         || findings.last_word.is_some()

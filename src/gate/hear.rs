@@ -52,10 +52,13 @@ impl<E: SignatureEngine> Gate<E> {
         reply: Result<(u16, Vec<u8>), Silence>,
         now: Millis,
     ) -> Told {
-        let Inquiry { provider, token, ticket, verified_by, asked_at, may_be_stored, .. } = inquiry;
+        let Inquiry {
+            provider, token, ticket, verified_by, asked_at: began, may_be_stored, ..
+        } = inquiry;
+        let asked_at = began.div_euclid(1_000);
         let answer = reply.and_then(|(status, body)| introspection::read(status, &body));
         let silence = answer.as_ref().err().copied();
-        self.tally.service(silence);
+        self.tally.service(silence, now.saturating_sub(began));
         let news = self.services.get(provider).and_then(Option::as_ref).and_then(|service| {
             let hash = self.known.borrow().hash(&token);
             #[allow(clippy::cast_possible_truncation, reason = "some of its bits are enough")]
@@ -112,7 +115,7 @@ impl<E: SignatureEngine> Gate<E> {
         findings.sought_at = Some(now);
         self.known.borrow_mut().renew(&lookup.token, |known| known.sought_at = now);
         let Stored::Found(value) = value else {
-            self.tally.stored_miss();
+            self.tally.stored_miss(value == Stored::Late);
             return;
         };
         match self.open(lookup, value, now.div_euclid(1_000)) {
@@ -342,7 +345,7 @@ impl<E: SignatureEngine> Gate<E> {
             return false;
         };
         let Stored::Found(value) = value else {
-            self.tally.stored_miss();
+            self.tally.stored_miss(value == Stored::Late);
             return false;
         };
         let skew = self.settings.clock_skew_seconds;
@@ -381,6 +384,7 @@ impl<E: SignatureEngine> Gate<E> {
                 Err("none of its keys is on its curve".to_owned())
             }
         });
+        self.tally.fetch_keys(kept.is_ok());
         match kept {
             Ok(set) => Ok(self.key_entry(provider, &set, now)),
             Err(why) => {

@@ -66,6 +66,23 @@ impl<K> KeyRing<K> {
         self.published.as_ref()?.borrow().fetched_at()
     }
 
+    /// How many keys can verify, by where they are from and how old.
+    pub(super) fn counts(&self, now: Millis) -> [(&'static str, u64); 3] {
+        let age = self.age(now);
+        let ready = self.ready();
+        let all = ready.len();
+        let fixed = match age {
+            None => all,
+            Some(_) => ready.iter().filter(|key| self.fixed.contains(key.as_ref())).count(),
+        };
+        let published = |of: Age| if age == Some(of) { all.saturating_sub(fixed) } else { 0 };
+        [
+            ("configured", fixed as u64),
+            ("fresh", published(Age::Fresh) as u64),
+            ("stale", published(Age::Stale) as u64),
+        ]
+    }
+
     /// The published keys, for the health report.
     pub(super) fn report(&self, age: Age) -> Value {
         let seconds = |millis: Millis| millis.div_euclid(1_000);

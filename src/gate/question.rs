@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use crate::core::breaker::Ticket;
 use crate::core::cache::Verdict;
-use crate::core::claims::{Millis, NumericDate};
+use crate::core::claims::Millis;
 use crate::core::introspection::Silence;
 use crate::core::sealed::Purpose;
 
@@ -85,7 +85,7 @@ pub struct Inquiry {
     pub(super) verified_by: Option<String>,
     pub(super) patience_ms: Option<u32>,
     /// When it was asked.
-    pub(super) asked_at: NumericDate,
+    pub(super) asked_at: Millis,
     /// KV may say something about the token.
     pub(super) may_be_stored: bool,
 }
@@ -150,6 +150,8 @@ pub struct BreakerNews {
 /// What one request has found out so far.
 #[derive(Debug, Default)]
 pub struct Findings {
+    /// When it came.
+    pub(super) came_at: Option<Millis>,
     /// It had to ask.
     pub(super) asked: bool,
     pub(super) effort: Effort,

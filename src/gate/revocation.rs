@@ -50,6 +50,8 @@ pub(super) struct Revocations {
     due: Cell<bool>,
     /// When the last refresh by the relay itself began that was good.
     asked_relay_at: Cell<Option<Millis>>,
+    /// How old it was at most when a request went by it, in milliseconds, since that was last told.
+    oldest_use: Cell<Millis>,
 }
 
 /// How current the list is that a token was checked against.
@@ -101,6 +103,7 @@ impl Revocations {
             changes: Cell::new(0),
             due: Cell::new(false),
             asked_relay_at: Cell::new(None),
+            oldest_use: Cell::new(0),
         }
     }
 
@@ -114,6 +117,22 @@ impl Revocations {
     /// Since when it is certain that there is no more, if it is.
     pub(super) fn known_at(&self) -> Option<Millis> {
         self.clock.borrow().fetched_at()
+    }
+
+    /// How old it is where that matters, in milliseconds: at most when a request went by it, or now, if it
+    /// could not be refreshed. One that nobody asks for is refreshed by nobody, and its age means nothing.
+    pub(super) fn age_in_use(&self, now: Millis) -> Option<Millis> {
+        let clock = self.clock.borrow();
+        if clock.failed(now) {
+            clock.fetched_at().map(|at| now.saturating_sub(at))
+        } else {
+            Some(self.oldest_use.get())
+        }
+    }
+
+    /// Its age was told.
+    pub(super) fn age_was_told(&self) {
+        self.oldest_use.set(0);
     }
 
     /// For the health report.
@@ -206,6 +225,9 @@ impl<E: SignatureEngine> Gate<E> {
         clock.see_strictly(now);
         let step = clock.on_use(now);
         let counts = clock.age(now).counts();
+        if counts && let Some(at) = clock.fetched_at() {
+            revocations.oldest_use.set(revocations.oldest_use.get().max(now.saturating_sub(at)));
+        }
         let serves = self.settings.revocation.on_stale == OnStale::Serve
             && self.degrading == Degrading::AsConfigured;
         match freshness {
@@ -367,7 +389,7 @@ impl<E: SignatureEngine> Gate<E> {
     /// Takes a head that was found in KV.
     pub fn hear_published(&self, value: Stored<'_>, now: Millis) -> Option<Published> {
         let Stored::Found(value) = value else {
-            self.tally.stored_miss();
+            self.tally.stored_miss(value == Stored::Late);
             return None;
         };
         match Published::open(&self.sealing.as_ref()?.revocations, value) {
@@ -412,7 +434,7 @@ impl<E: SignatureEngine> Gate<E> {
     ) -> bool {
         let Some((sealing, Stored::Found(value))) = self.sealing.as_ref().map(|it| (it, value))
         else {
-            self.tally.stored_miss();
+            self.tally.stored_miss(value == Stored::Late);
             return false;
         };
         match sealing.revocations.open(&Published::part_key(published.log, after), value) {

@@ -160,6 +160,12 @@ impl<K> AuthService<K> {
         Some(breaker.state(now).name()).filter(|after| *after != before)
     }
 
+    /// For each state of a breaker, whether it is in it: 1 or 0.
+    pub(super) fn breaker_states(&self, now: Millis) -> [(&'static str, u64); 3] {
+        let state = self.breaker.borrow().state(now).name();
+        ["closed", "open", "half_open"].map(|one| (one, u64::from(one == state)))
+    }
+
     /// What the breaker does, for the health report.
     pub(super) fn report_state(&self, now: Millis) -> Value {
         let seconds = |millis: Millis| millis.div_euclid(1_000);

@@ -23,6 +23,7 @@ mod cache;
 mod denials;
 mod forwarding;
 mod harness;
+mod metrics;
 mod misconfiguration;
 mod outages;
 mod paths;

@@ -126,6 +126,13 @@ impl Socket {
             pump.let_go();
             self.lose_leash(now);
         }
+        if self.gate.is_batch_needed(now) {
+            let (isolate, gate) = (self.isolate, self.gate);
+            pump.keep(&glue::promise(async move {
+                revocations::refresh(isolate, gate, None, revocations::Source::Relay).await;
+                JsValue::UNDEFINED
+            }));
+        }
         // Often enough for two checks more within the bound, and no oftener.
         if self.gate.list_is_due(self.session.borrow().check_ms() / 2, now) {
             let counts = self.gate.list_lapses_at().is_some_and(|at| at > now);
@@ -305,7 +312,7 @@ impl Socket {
 impl Drop for Socket {
     fn drop(&mut self) {
         if self.is_open.get() {
-            self.gate.tally().close_socket();
+            self.gate.tally().close_socket(self.ended.get().is_none());
         }
     }
 }

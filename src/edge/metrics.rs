@@ -1,0 +1,59 @@
+//! Metrics, on their way to the relay and to who asks for them.
+
+use web_sys::Request;
+
+use wasm_bindgen::JsValue;
+
+use super::boot::{Isolate, Ready};
+use super::glue::{self, Context};
+use super::objects::{HUB_NAME, MOST_DELTA_BYTES};
+use super::revocations::{self, Source};
+use super::{now, respond};
+
+/// How long the hub may take to add up, in milliseconds.
+const HUB_TIMEOUT_MS: u32 = 2_000;
+
+/// The promise of the page.
+pub(super) fn answer(
+    isolate: &'static Isolate,
+    gate: &'static Ready,
+    request: Request,
+    context: &Context,
+) -> JsValue {
+    let method = request.method();
+    context.promise(async move {
+        // What this isolate has counted, too.
+        revocations::refresh(isolate, gate, Some(&request), Source::Hub).await;
+        let hub = &isolate.relays.hub;
+        let answer = glue::call_object(
+            hub,
+            HUB_NAME,
+            None,
+            "/metrics",
+            None,
+            HUB_TIMEOUT_MS,
+            MOST_DELTA_BYTES,
+        )
+        .await;
+        let said = (answer.fault().is_none() && answer.status() == 200).then(|| answer.body());
+        respond::send(&gate.metrics_page(said.as_deref(), now()), &method)
+    })
+}
+
+/// Sees to it that what was counted is handed over although no request may follow, unless another one does.
+pub(super) fn watch(isolate: &'static Isolate, gate: &'static Ready, context: &Context) {
+    let Some(until) = gate.watch_metrics(now()) else { return };
+    context.wait_until(&glue::promise(async move {
+        while now() < until
+            && let Some(wait_ms) = gate.next_batch_ms(now())
+        {
+            if wait_ms > 0 {
+                glue::sleep(wait_ms).await;
+            } else {
+                revocations::refresh(isolate, gate, None, Source::Relay).await;
+            }
+        }
+        gate.unwatch_metrics();
+        JsValue::UNDEFINED
+    }));
+}
