@@ -70,6 +70,31 @@ install_kosoku() {
     echo "could not be installed: kosoku" >&2
 }
 
+# Evaluates ops/alerts.yml in the tests. The package is unpacked, not installed: to install it takes root,
+# and leaves a daemon behind that starts with the machine and listens to everybody. The two programs need
+# nothing but libc. Where they cannot be had, tools/test.sh says what that means.
+install_prometheus() {
+    local to=.tools/prometheus
+    has_prometheus && return
+    command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || return 0
+    echo "unpacking prometheus into $to"
+    rm -rf $to
+    mkdir -p $to/download/lists/partial
+    (cd $to/download && download_package prometheus) &&
+        dpkg-deb --fsys-tarfile $to/download/*.deb | tar -x -C $to ./usr/bin/prometheus ./usr/bin/promtool &&
+        rm -r $to/download && return
+    rm -rf $to
+    echo "could not be unpacked: prometheus" >&2
+}
+
+# Where the machine has no lists of packages, or old ones, with lists of its own: those of the machine
+# take root.
+download_package() {
+    local own=(-o "Dir::State::Lists=$PWD/lists" -o "Dir::Cache=$PWD" -o APT::Sandbox::User=root)
+    apt-get -qq download "$1" >/dev/null 2>&1 ||
+        { apt-get -qq "${own[@]}" update && apt-get -qq "${own[@]}" download "$1"; } >/dev/null 2>&1
+}
+
 # Installs the Debian packages $2... unless the program $1 is there, or this machine cannot.
 install_packages() {
     local program=$1
@@ -96,6 +121,7 @@ install_crate wasm-bindgen-cli "$WASM_BINDGEN"
 if [ "$1" = test ]; then
     install_crate cargo-deny "$CARGO_DENY" --locked
     install_kosoku
+    install_prometheus
     install_packages chromedriver chromium chromium-driver
 fi
 if [ "$1" = bench ]; then

@@ -36,6 +36,16 @@ else
     skip "advisories (https://github.com/RustSec/advisory-db cannot be reached from here)"
 fi
 
+step "alerts"
+if has_prometheus; then
+    promtool check rules ops/alerts.yml
+    promtool test rules ops/alerts_test.yml
+elif [ -n "${CI:-}" ]; then
+    fail "Prometheus is missing: install prometheus and promtool, of version 2"
+else
+    skip "the alerts, also in a running Prometheus (install prometheus and promtool, of version 2)"
+fi
+
 step "native tests"
 # By name, because the tests of built Workers (edge, vectors) come after the build.
 native=()
