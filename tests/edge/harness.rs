@@ -13,6 +13,7 @@ pub mod kv;
 pub mod mint;
 pub mod origin;
 pub mod program;
+pub mod prometheus;
 pub mod relays;
 pub mod sockets;
 pub mod wire;

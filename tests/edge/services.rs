@@ -3,6 +3,7 @@
 mod faults;
 mod issuer;
 mod kv;
+mod prometheus;
 
 use std::{fs, net::SocketAddr, process::Command};
 
