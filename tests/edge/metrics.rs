@@ -1,4 +1,5 @@
 //! What an operator sees of the whole deployment, whatever becomes of its parts.
+#![allow(clippy::float_cmp, reason = "whole numbers, as they are printed")]
 
 use std::collections::BTreeMap;
 
@@ -28,6 +29,7 @@ async fn metrics(gate: &Gate) -> BTreeMap<String, f64> {
 }
 
 const PERMITTED: &str = r#"auth_requests_total{decision="permitted",code="none"}"#;
+const PROPAGATED: &str = "auth_revocation_propagation_seconds_count";
 const DENIED: &str = r#"auth_requests_total{decision="denied",code="missing_token"}"#;
 
 async fn pass(gate: &Gate, times: usize) {
@@ -149,18 +151,17 @@ async fn without_the_hub_there_are_no_counters_and_its_age_tells() {
 async fn the_way_of_a_revocation_is_measured() {
     let (origin, relays) = (Origin::start().await, Relays::start().await);
     let gate = Gate::start(setup(&origin, &relays)).await;
-    const COUNT: &str = "auth_revocation_propagation_seconds_count";
     revoked(&gate, json!({ "jti": "before anybody asks" })).await;
     pass(&gate, 1).await;
-    assert_eq!(metrics(&gate).await[COUNT], 0.0);
+    assert_eq!(metrics(&gate).await[PROPAGATED], 0.0);
     revoked(&gate, json!({ "jti": "a" })).await;
     revoked(&gate, json!({ "jti": "b" })).await;
     let page = metrics(&gate).await;
-    assert_eq!((page[COUNT], page["auth_revocation_entries"]), (2.0, 3.0));
+    assert_eq!((page[PROPAGATED], page["auth_revocation_entries"]), (2.0, 3.0));
     // Killed, the hub still knows.
     gate.kill();
     let gate = Gate::start(setup(&origin, &relays)).await;
-    assert_eq!(metrics(&gate).await[COUNT], 2.0);
+    assert_eq!(metrics(&gate).await[PROPAGATED], 2.0);
 }
 
 #[tokio::test]
