@@ -10,6 +10,7 @@
 mod boot;
 mod crypto;
 mod exchange;
+mod explain;
 mod glue;
 mod head;
 mod hub;
@@ -77,6 +78,7 @@ pub fn serve(request: &Request, env: &JsValue, context: &Context) -> JsValue {
             Ok(Decision::Revocations(call)) => {
                 revocations::answer(isolate, gate, Clone::clone(request), context, call)
             }
+            Ok(Decision::Explain) => explain::answer(isolate, gate, Clone::clone(request), context),
             Ok(Decision::Metrics) => metrics::answer(isolate, gate, Clone::clone(request), context),
             Ok(Decision::Ask(question)) => {
                 // Not a copy with a body of its own, but another reference to it.

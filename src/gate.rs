@@ -8,6 +8,7 @@
 mod admin;
 mod boot;
 mod confirm;
+mod explain;
 mod hear;
 mod identity;
 mod keyring;
@@ -23,7 +24,7 @@ mod socket;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use crate::core::access::{Access, Freshness, Lack, Requirement, Upgrades};
+use crate::core::access::{Access, Enforcement, Freshness, Lack, Requirement, Upgrades};
 use crate::core::assertion::{Assertion, Signer};
 use crate::core::cache::TokenCache;
 use crate::core::claims::{Millis, NumericDate};
@@ -46,6 +47,7 @@ use service::AuthService;
 
 pub use admin::Misconfigured;
 pub use boot::{Bindings, Report};
+pub use explain::{Explaining, MOST_QUESTION_BYTES};
 pub use permit::{Body, Permit};
 pub use prewarm::{MOST_LIST_BYTES, Order, Outcome, Warming};
 pub use question::{
@@ -109,6 +111,8 @@ pub enum Decision<'g> {
     Prewarm,
     /// It is about revocations, see [`Gate::hub_call`].
     Revocations(RevocationCall),
+    /// The admin asks why, see [`Gate::explaining`].
+    Explain,
     /// The admin asks for the metrics, see [`Gate::metrics_page`].
     Metrics,
     /// There is no decision before this is known.
@@ -152,7 +156,10 @@ impl<E: SignatureEngine> Gate<E> {
             Err(Stop::Denied(denial)) => Err(denial),
         };
         match &decision {
-            Ok(Decision::Forward(permit)) => self.tally.permit(permit.mode()),
+            Ok(Decision::Forward(permit)) => match permit.shadowed() {
+                Some(denial) => self.tally.shadow(denial.reason),
+                None => self.tally.permit(permit.mode()),
+            },
             Ok(_) => return decision,
             Err(denial) => self.tally.deny(denial.reason),
         }
@@ -183,10 +190,16 @@ impl<E: SignatureEngine> Gate<E> {
         }
         // (3)
         let rules = self.settings.rules.matching(head.authority, head.method, &path);
+        let enforcement = enforcement(&rules);
         // (4) to (7)
-        let identity = self.identify(head, &rules, now, findings)?;
+        let identity = match self.identify(head, &rules, now, findings) {
+            Err(Stop::Denied(denial)) if enforcement == Enforcement::Shadow => {
+                return Ok(Decision::Forward(self.permit_in_shadow(head, &path, denial)));
+            }
+            identity => identity?,
+        };
         // (8)
-        let permit = self.permit(head, &path, &identity);
+        let permit = self.permit(head, &path, &identity, enforcement);
         Ok(Decision::Forward(if head.is_websocket_upgrade() {
             permit.with_upgrade(self.upgrade(rules, &identity)?)
         } else {
@@ -209,6 +222,14 @@ impl<E: SignatureEngine> Gate<E> {
     #[must_use]
     pub fn provider_name(&self, position: usize) -> &str {
         self.settings.providers.get(position).map_or("", |provider| provider.name.as_str())
+    }
+
+    /// The rules that only record what they would deny: positions and paths.
+    pub fn shadow_rules(&self) -> impl Iterator<Item = (usize, &str)> {
+        let rules = self.settings.rules.iter().enumerate();
+        rules
+            .filter(|(_, (_, requirement))| requirement.enforce == Enforcement::Shadow)
+            .map(|(at, (path, _))| (at, path))
     }
 
     /// What became of the requests so far.
@@ -333,6 +354,7 @@ impl<E: SignatureEngine> Gate<E> {
 /// What no rule says.
 static DEFAULT_REQUIREMENT: Requirement = Requirement {
     access: Access::Required,
+    enforce: Enforcement::Deny,
     providers: None,
     scopes_all: Vec::new(),
     scopes_any: Vec::new(),
@@ -356,6 +378,12 @@ fn each<'m>(
 /// How current the list of revocations has to be, by the strictest of the rules.
 fn freshness(rules: &Matched<'_, Requirement>) -> Freshness {
     each(rules).map(|(rule, _)| rule.revocation).max().unwrap_or_default()
+}
+
+/// Whether a denial counts: unless all of the rules only record it.
+fn enforcement(rules: &Matched<'_, Requirement>) -> Enforcement {
+    let is_shadow = |(rule, _): (&Requirement, _)| rule.enforce == Enforcement::Shadow;
+    if each(rules).all(is_shadow) { Enforcement::Shadow } else { Enforcement::Deny }
 }
 
 /// The strictest access level that any reading of the path asks for, and the rule that does.

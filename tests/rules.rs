@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use edgeward::core::path::{PathError, RequestPath};
 use edgeward::core::rules::{
-    HostProblem, Match, MethodProblem, PathProblem, RuleError, RuleTable, normalize_host,
+    HostProblem, Match, MethodProblem, PathProblem, RuleError, RuleTable, Standing, normalize_host,
 };
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -509,6 +509,31 @@ fn respelled(segments: &'static [&'static str]) -> impl Strategy<Value = String>
     (segments, rest).prop_map(|(segments, rest)| format!("{}{rest}", segments.concat()))
 }
 
+/// How a rule stands to a request, by asking it alone: without the others, it decides about everything that
+/// it covers.
+fn alone(rule: &Match, decides: bool, host: &str, method: &str, raw: &str) -> Standing {
+    let covers = |rule: Match| {
+        required(&table(&[rule]).unwrap(), host, method, raw).unwrap().contains(&Some(0))
+    };
+    let without = |hosts: bool, methods: bool| {
+        let mut rule = rule.clone();
+        if hosts {
+            rule.hosts.clear();
+        }
+        if methods {
+            rule.methods.clear();
+        }
+        covers(rule)
+    };
+    match () {
+        () if decides => Standing::Decides,
+        () if !without(true, true) => Standing::OtherPath,
+        () if !without(false, true) => Standing::OtherHost,
+        () if !without(false, false) => Standing::OtherMethod,
+        () => Standing::LessSpecific,
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
@@ -528,6 +553,13 @@ proptest! {
                     obvious(&rules, host, method, &path),
                     "{} {} {}", host, method, raw
                 );
+                let matched = table.matching(host, method, &path);
+                let standings = table.standings(host, method, &path, &matched);
+                for (index, standing) in standings.enumerate() {
+                    let decides = matched.iter().flatten().any(|rule| rule.index == index);
+                    let expected = alone(&rules[index], decides, host, method, &raw);
+                    prop_assert_eq!(standing, expected, "{} {} {} {}", index, host, method, raw);
+                }
             }
         }
     }

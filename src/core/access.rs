@@ -13,6 +13,8 @@ use super::facts::Facts;
 pub struct Requirement {
     /// Who may pass at all.
     pub access: Access,
+    /// What becomes of those who may not.
+    pub enforce: Enforcement,
     /// Positions of the providers whose tokens count; `None` for all.
     pub providers: Option<Vec<usize>>,
     /// Scopes that must all be granted.
@@ -29,6 +31,16 @@ pub struct Requirement {
     pub websocket: Upgrades,
     /// How much may wait for one side of a supervised WebSocket, in bytes; `None` for the usual.
     pub max_buffered_bytes: Option<u32>,
+}
+
+/// What becomes of a request that a rule does not let pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Enforcement {
+    /// It is denied.
+    #[default]
+    Deny,
+    /// It is recorded, and goes to the origin as if there were no gate: without an identity.
+    Shadow,
 }
 
 /// What becomes of a WebSocket once it is open.

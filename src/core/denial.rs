@@ -131,6 +131,81 @@ pub enum Reason {
     WrongMethod,
 }
 
+/// The checks that a request has to pass, in their order, which is a contract. The names are part of the
+/// interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Check {
+    /// Configuration and keys.
+    Configuration,
+    /// Method, host and path.
+    Target,
+    /// Where the token is, and that there is one.
+    Credentials,
+    /// Its size and structure.
+    Structure,
+    /// `alg`, `crit` and the like, `typ`.
+    Header,
+    /// `iss`.
+    Issuer,
+    /// The key that its header names.
+    Key,
+    /// The signature.
+    Signature,
+    /// `exp`, `nbf` and `iat`.
+    Time,
+    /// `aud` and required claims.
+    Audience,
+    /// The list of revocations.
+    Revocation,
+    /// What the auth service says.
+    AuthService,
+    /// What the rules ask for.
+    Rule,
+    /// What the origin is told.
+    Assertion,
+}
+
+impl Check {
+    /// All of them, in their order.
+    pub const ALL: [Self; 14] = [
+        Self::Configuration,
+        Self::Target,
+        Self::Credentials,
+        Self::Structure,
+        Self::Header,
+        Self::Issuer,
+        Self::Key,
+        Self::Signature,
+        Self::Time,
+        Self::Audience,
+        Self::Revocation,
+        Self::AuthService,
+        Self::Rule,
+        Self::Assertion,
+    ];
+
+    /// The stable name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Configuration => "configuration",
+            Self::Target => "target",
+            Self::Credentials => "credentials",
+            Self::Structure => "structure",
+            Self::Header => "header",
+            Self::Issuer => "issuer",
+            Self::Key => "key",
+            Self::Signature => "signature",
+            Self::Time => "time",
+            Self::Audience => "audience",
+            Self::Revocation => "revocation",
+            Self::AuthService => "auth_service",
+            Self::Rule => "rule",
+            Self::Assertion => "assertion",
+        }
+    }
+}
+
 /// A refusal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denial {
@@ -276,6 +351,44 @@ impl Reason {
         } else {
             Self::OriginFailed
         }
+    }
+
+    /// The check that fails with this reason; `None` for what comes after all of them, or instead.
+    #[must_use]
+    pub const fn check(self) -> Option<Check> {
+        Some(match self {
+            Self::BadConfiguration => Check::Configuration,
+            Self::WrongMethod | Self::MalformedTarget | Self::AmbiguousPath => Check::Target,
+            Self::NoCredentials
+            | Self::SeveralCredentials
+            | Self::MalformedCredentials
+            | Self::ForeignOrigin => Check::Credentials,
+            Self::TokenTooLarge | Self::MalformedToken | Self::MalformedHeader => Check::Structure,
+            Self::AlgorithmNotAllowed | Self::RefusedHeaderMember | Self::TypeNotAllowed => {
+                Check::Header
+            }
+            Self::UnknownIssuer => Check::Issuer,
+            Self::UnknownKey | Self::AmbiguousKey | Self::KeysUnavailable => Check::Key,
+            Self::BadSignature => Check::Signature,
+            Self::MalformedTimeClaim
+            | Self::Expired
+            | Self::NotYetValid
+            | Self::IssuedInFuture
+            | Self::LifetimeTooLong => Check::Time,
+            Self::WrongAudience | Self::MissingClaim => Check::Audience,
+            Self::Revoked | Self::RevocationsUnknown => Check::Revocation,
+            Self::Inactive
+            | Self::UnknownToken
+            | Self::AuthServiceSilent
+            | Self::AuthServiceRefusesUs => Check::AuthService,
+            Self::ProviderNotAccepted | Self::MissingScope | Self::WrongClaim => Check::Rule,
+            Self::AssertionFailed => Check::Assertion,
+            Self::TooManySockets
+            | Self::OriginFailed
+            | Self::OriginTimedOut
+            | Self::NoSuchEndpoint
+            | Self::WrongAdminToken => return None,
+        })
     }
 
     /// What the client is told.

@@ -12,10 +12,13 @@ use super::claims;
 use super::request::RequestHead;
 
 /// The assertion's header.
-const ASSERTION_HEADER: &str = "x-auth-assertion";
+pub const ASSERTION_HEADER: &str = "x-auth-assertion";
 
 /// The header that says on what less than usual a permit rests.
 pub const DEGRADED: &str = "x-auth-degraded";
+
+/// The header that says why a request would have been denied.
+pub const SHADOW: &str = "x-auth-shadow";
 
 /// Where the platform says who is connected to it.
 pub const CLIENT_ADDRESS: &str = "cf-connecting-ip";
@@ -53,7 +56,7 @@ const OVERRIDE_PREFIXES: [&str; 2] = ["x-forwarded-", "x-original-"];
 
 /// Headers that we set ourselves, or that say what a request is or carries; a mapped claim must
 /// not replace them.
-const RESERVED: [&str; 17] = [
+const RESERVED: [&str; 18] = [
     ASSERTION_HEADER,
     "authorization",
     "content-encoding",
@@ -68,6 +71,7 @@ const RESERVED: [&str; 17] = [
     "upgrade",
     "via",
     "x-auth-degraded",
+    "x-auth-shadow",
     "x-forwarded-for",
     "x-forwarded-host",
     "x-forwarded-proto",

@@ -47,6 +47,37 @@ pub struct RuleTable<T> {
     /// By the paths as they are written; `None` where that is the same, as it should be.
     exact: Option<Index>,
     has_hosts: bool,
+    /// In the order of the configuration, for who asks why a rule did not decide.
+    matches: Vec<CheckedMatch>,
+}
+
+/// How a rule stands to a request. The names are part of the interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// The request has to satisfy it.
+    Decides,
+    /// It is about another path.
+    OtherPath,
+    /// It is about other hosts.
+    OtherHost,
+    /// It is about other methods.
+    OtherMethod,
+    /// It covers the request, and another one does so more specifically.
+    LessSpecific,
+}
+
+impl Standing {
+    /// The stable name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Decides => "decides",
+            Self::OtherPath => "other_path",
+            Self::OtherHost => "other_host",
+            Self::OtherMethod => "other_method",
+            Self::LessSpecific => "less_specific",
+        }
+    }
 }
 
 /// The rules that one request must satisfy, every one of them: one for each reading of its path,
@@ -102,7 +133,8 @@ impl<T> RuleTable<T> {
             }
         }
         let has_hosts = checked.iter().any(|(_, matched)| !matched.hosts.is_empty());
-        Ok(Self { requirements, folded, exact, has_hosts })
+        let matches = checked.into_iter().map(|(_, matched)| matched).collect();
+        Ok(Self { requirements, folded, exact, has_hosts, matches })
     }
 
     /// The rules that the readings of `path` lead to. `host` is an authority as in the `Host` field;
@@ -125,10 +157,52 @@ impl<T> RuleTable<T> {
         matched
     }
 
+    /// All rules as they are written: paths and what they require.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &T)> {
+        self.matches.iter().map(|matched| matched.path.as_str()).zip(&self.requirements)
+    }
+
+    /// How each rule stands to a request, in the order of the configuration; `matched` is what
+    /// [`RuleTable::matching`] gave for it.
+    pub fn standings(
+        &self,
+        host: &str,
+        method: &str,
+        path: &RequestPath<'_>,
+        matched: &Matched<'_, T>,
+    ) -> impl Iterator<Item = Standing> {
+        let host = normalize_host(host);
+        self.matches.iter().enumerate().map(move |(index, rule)| {
+            let decides = matched.iter().flatten().any(|one| one.index == index);
+            let literal = if self.exact.is_some() { &rule.path } else { &rule.folded };
+            let folded = self.exact.is_some().then(|| path.folded());
+            let is_about = |path: &str| covers(&rule.folded, path);
+            if decides {
+                Standing::Decides
+            } else if !covers(literal, path.literal())
+                && !folded.into_iter().chain(path.other_readings()).any(is_about)
+            {
+                Standing::OtherPath
+            } else if !rule.hosts.is_empty() && !rule.hosts.iter().any(|one| **one == *host) {
+                Standing::OtherHost
+            } else if !rule.methods.is_empty() && !rule.methods.iter().any(|one| one == method) {
+                Standing::OtherMethod
+            } else {
+                Standing::LessSpecific
+            }
+        })
+    }
+
     fn rule(&self, index: Option<usize>) -> Option<MatchedRule<'_, T>> {
         let index = index?;
         self.requirements.get(index).map(|requirement| MatchedRule { index, requirement })
     }
+}
+
+/// Whether a rule of this path is about a reading: it is the same, or below it.
+fn covers(rule: &str, reading: &str) -> bool {
+    let rest = reading.strip_prefix(rule.strip_suffix('/').unwrap_or(rule));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 impl<'a, T> Matched<'a, T> {

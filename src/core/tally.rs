@@ -7,7 +7,7 @@
 use std::cell::Cell;
 
 use super::claims::Millis;
-use super::denial::{Code, Reason};
+use super::denial::{Check, Code, Reason};
 use super::introspection::Silence;
 use super::metrics::{BUCKETS, Kind, Readings, bucket, series};
 use super::mode::Mode;
@@ -19,6 +19,7 @@ use super::socket::Ending;
 pub struct Tally {
     permitted: Counter,
     denied: [Counter; Reason::ALL.len()],
+    shadowed: [Counter; Reason::ALL.len()],
     hits: Counter,
     misses: Counter,
     stored_hits: Counter,
@@ -45,6 +46,7 @@ impl Tally {
         Self {
             permitted: Counter::new(),
             denied: [const { Counter::new() }; Reason::ALL.len()],
+            shadowed: [const { Counter::new() }; Reason::ALL.len()],
             hits: Counter::new(),
             misses: Counter::new(),
             stored_hits: Counter::new(),
@@ -76,6 +78,13 @@ impl Tally {
     pub fn deny(&self, reason: Reason) {
         // The list has them all.
         if let Some(counter) = self.denied.get(reason as usize) {
+            counter.count();
+        }
+    }
+
+    /// Counts a request that goes to the origin although it would have been denied.
+    pub fn shadow(&self, reason: Reason) {
+        if let Some(counter) = self.shadowed.get(reason as usize) {
             counter.count();
         }
     }
@@ -157,6 +166,11 @@ impl Tally {
         counted(&Reason::ALL, &self.denied)
     }
 
+    /// Why requests would have been denied that were not, and how often.
+    pub fn shadowed(&self) -> impl Iterator<Item = (Reason, u64)> {
+        counted(&Reason::ALL, &self.shadowed)
+    }
+
     /// How many tokens were known.
     #[must_use]
     pub const fn hits(&self) -> u64 {
@@ -187,6 +201,10 @@ impl Tally {
                 _ => "denied",
             };
             count(decision, &[("decision", word), ("code", code.name())], denied);
+            if reason.check().is_some_and(|check| check >= Check::Credentials) {
+                let shadowed = self.shadowed.get(*reason as usize).map_or(0, Counter::get);
+                count(decision, &[("decision", "shadowed"), ("code", code.name())], shadowed);
+            }
             let is_ours = matches!(code, Code::Misconfigured | Code::AuthUnavailable);
             count("auth_validation_errors_total", &[], if is_ours { denied } else { 0 });
         }

@@ -274,6 +274,24 @@ impl Candidate<'_> {
         chosen.into_iter().find(|key| key.description.fingerprint().as_deref() == Some(fingerprint))
     }
 
+    /// How each of these keys stands to it; the names are part of the interface.
+    pub fn standings<'k, K>(
+        &self,
+        keys: &'k [ReadyKey<K>],
+    ) -> impl Iterator<Item = (&'k VerificationKey, &'static str)> {
+        let algorithm = self.algorithm;
+        let chosen = keys::select(keys, self.token.header.key_id.as_deref(), algorithm);
+        keys.iter().map(move |key| {
+            let standing = match &chosen {
+                Ok(chosen) if chosen.iter().any(|one| std::ptr::eq(*one, key)) => "chosen",
+                _ if !key.description.serves(algorithm) => "other_algorithm",
+                Err(NoKey::Ambiguous) => "ambiguous",
+                _ => "other_kid",
+            };
+            (&key.description, standing)
+        })
+    }
+
     /// Whether it names one of these keys.
     pub fn names_one_of<K>(&self, keys: &[ReadyKey<K>]) -> bool {
         let named = self.token.header.key_id.as_deref();

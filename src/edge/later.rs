@@ -13,7 +13,7 @@ use super::boot::{Isolate, Ready};
 use super::glue::{self, Context};
 use super::head::PackedHead;
 use super::revocations::Source;
-use super::{exchange, keys, log, metrics, now, prewarm, proxy, respond, revocations};
+use super::{exchange, explain, keys, log, metrics, now, prewarm, proxy, respond, revocations};
 use crate::core::introspection::{MOST_ANSWER_BYTES, Silence};
 use crate::core::request::RequestHead;
 use crate::gate::{Decision, Findings, Inquiry, KvChange, Question, Refresh, ServiceCall, Told};
@@ -53,6 +53,9 @@ impl Waiting {
                 }
                 Ok(Decision::Revocations(call)) => {
                     return revocations::answer(isolate, gate, self.request, &self.context, call);
+                }
+                Ok(Decision::Explain) => {
+                    return explain::answer(isolate, gate, self.request, &self.context);
                 }
                 Ok(Decision::Metrics) => {
                     return metrics::answer(isolate, gate, self.request, &self.context);

@@ -140,10 +140,14 @@ impl<E: SignatureEngine> Gate<E> {
                     .map(Decision::Answer)
             }
             Endpoint::JwkSet => only_get(head).map(|()| Decision::Answer(self.jwk_set())),
-            Endpoint::Prewarm => self.admin_token.only_admin(head).map(|()| match head.method {
-                "POST" => Decision::Prewarm,
-                _ => Decision::Answer(only_post()),
-            }),
+            Endpoint::Explain | Endpoint::Prewarm => {
+                self.admin_token.only_admin(head)?;
+                Ok(match endpoint {
+                    _ if head.method != "POST" => Decision::Answer(only_post()),
+                    Endpoint::Explain => Decision::Explain,
+                    _ => Decision::Prewarm,
+                })
+            }
             Endpoint::Metrics => {
                 if !self.revokes() {
                     // Nobody adds up what isolates count.
@@ -261,6 +265,7 @@ fn counts<'n>(words: impl Iterator<Item = (&'n str, u64)>) -> Map<String, Value>
 /// What is below the admin path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Endpoint {
+    Explain,
     Health,
     JwkSet,
     Metrics,
@@ -283,6 +288,7 @@ pub(super) fn endpoint(path: &RequestPath<'_>, admin_path: &str) -> Option<Endpo
         return None;
     }
     Some(match literal.strip_prefix(admin_path) {
+        Some("/explain") => Endpoint::Explain,
         Some("/health") => Endpoint::Health,
         Some("/jwks.json") => Endpoint::JwkSet,
         Some("/metrics") => Endpoint::Metrics,

@@ -102,7 +102,7 @@ impl<E: SignatureEngine> Gate<E> {
         let known = RefCell::new(TokenCache::new(engine.random()));
         let metrics = Metrics::new(engine.random());
         let revocations = has_relays.then(|| Revocations::new(&settings.revocation));
-        Ok(Self {
+        let mut gate = Self {
             settings,
             degrading,
             keys,
@@ -119,7 +119,18 @@ impl<E: SignatureEngine> Gate<E> {
             admin_token,
             revoking_clients,
             report,
-        })
+        };
+        let warnings: Vec<_> = gate
+            .shadow_rules()
+            .map(|(at, path)| {
+                format!(
+                    "{TABLE}.rules[{at}].enforce: \"shadow\": whoever this rule ({path}) would deny \
+                     goes to the origin"
+                )
+            })
+            .collect();
+        gate.report.warnings.extend(warnings);
+        Ok(gate)
     }
 }
 

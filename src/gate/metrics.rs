@@ -25,9 +25,6 @@ const WATCH_MS: Millis = 20_000;
 /// How long what was counted waits for a request that takes it along, in milliseconds: a watch is longer.
 const LONGEST_WAIT_MS: Millis = 15_000;
 
-/// How things are in an isolate is believed for so long after it was heard of, in milliseconds.
-const RECENT_MS: Millis = 60_000;
-
 /// What an isolate still has to hand over.
 pub(super) struct Metrics {
     handover: RefCell<Handover>,
@@ -55,15 +52,11 @@ impl<E: SignatureEngine> Gate<E> {
     pub fn metrics_batch(&self, now: Millis) -> String {
         self.metrics.sent_at.set(now);
         self.metrics.answered_at.set(self.metrics.answered_at.get().or(Some(now)));
-        // With open WebSockets and no request, it is heard of when their tokens are looked at again.
-        let (open, _) = self.tally.sockets();
-        let pause_ms = self.settings.revocation.max_staleness_seconds.saturating_mul(1_000);
-        let recent_ms = RECENT_MS.saturating_add(if open > 0 { pause_ms } else { 0 });
         let readings = self.readings(now);
         if let Some(revocations) = &self.revocations {
             revocations.age_was_told();
         }
-        self.metrics.handover.borrow_mut().batch(&readings, recent_ms)
+        self.metrics.handover.borrow_mut().batch(&readings)
     }
 
     /// Whether the next question must not be answered by what the relay has told another isolate.
@@ -73,7 +66,8 @@ impl<E: SignatureEngine> Gate<E> {
         !(0..OVERDUE_MS).contains(&since)
     }
 
-    /// Whether a WebSocket has to see to it that the relay hears of this isolate: there is no request.
+    /// Whether a WebSocket has to see to it that the relay hears of this isolate, since no request does: how
+    /// things are in an isolate is believed for a minute, and sockets are looked at oftener.
     #[must_use]
     pub fn is_batch_needed(&self, now: Millis) -> bool {
         self.revokes() && self.is_batch_overdue(now)
@@ -143,6 +137,7 @@ impl<E: SignatureEngine> Gate<E> {
         say(Kind::Sum, "auth_isolates", &[], 1);
         say(Kind::Sum, "auth_websockets_open", &[], open);
         say(Kind::Greatest, "auth_misconfigured", &[], 0);
+        say(Kind::Greatest, "auth_shadow_rules", &[], self.shadow_rules().count() as u64);
         let millis = |millis: Millis| u64::try_from(millis).unwrap_or(0);
         if let Some(revocations) = &self.revocations {
             let bound = self.settings.revocation.max_staleness_seconds.saturating_mul(1_000);

@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 
 use super::{Gate, Identity, Upgrade};
+use crate::core::access::Enforcement;
 use crate::core::config::{Origin, TokenForwarding};
 use crate::core::credentials::{self, Source};
+use crate::core::denial::Denial;
 use crate::core::mode::Mode;
-use crate::core::mutate::{CLIENT_ADDRESS, DEGRADED, Edits};
+use crate::core::mutate::{CLIENT_ADDRESS, DEGRADED, Edits, SHADOW};
 use crate::core::path::RequestPath;
 use crate::core::request::RequestHead;
 use crate::core::subprotocol::{self, Rest};
@@ -24,6 +26,7 @@ pub struct Permit<'g> {
     provider: Option<usize>,
     upgrade: Upgrade<'g>,
     protocol: Option<&'static str>,
+    shadowed: Option<Denial>,
 }
 
 /// What happens to the body of a permitted request.
@@ -67,6 +70,12 @@ impl<'g> Permit<'g> {
         self.provider
     }
 
+    /// Why it would have been denied, if its rule did not only record that.
+    #[must_use]
+    pub const fn shadowed(&self) -> Option<&Denial> {
+        self.shadowed.as_ref()
+    }
+
     /// What happens to the body.
     #[must_use]
     pub const fn body(&self) -> Body {
@@ -98,12 +107,15 @@ impl<E: SignatureEngine> Gate<E> {
         head: &RequestHead<'_>,
         path: &RequestPath<'_>,
         identity: &Identity<'_>,
+        enforcement: Enforcement,
     ) -> Permit<'_> {
         let mut edits = self.first_edits(head);
         let mut query = head.query.map(Cow::Borrowed);
         let (mut mode, mut provider, mut protocol) = (Mode::Normal, None, None);
         if let Identity::Known { assured, assertion, credentials } = identity {
-            if self.settings.forward.token == TokenForwarding::Strip {
+            // Where the gate only records, the origin still checks tokens by itself.
+            let is_wanted = enforcement == Enforcement::Deny;
+            if is_wanted && self.settings.forward.token == TokenForwarding::Strip {
                 protocol = strip(credentials.source, head, &mut edits, &mut query);
             }
             if let Ok(facts) = assured.basis.facts() {
@@ -120,6 +132,22 @@ impl<E: SignatureEngine> Gate<E> {
         }
         let permit = self.permit_with(head, path, query, edits, Body::Stream);
         Permit { mode, provider, protocol, ..permit }
+    }
+
+    /// Lets a request pass that would be denied, with a word about that and no identity. What else it
+    /// carries stays, also a token.
+    pub(super) fn permit_in_shadow(
+        &self,
+        head: &RequestHead<'_>,
+        path: &RequestPath<'_>,
+        denial: Denial,
+    ) -> Permit<'_> {
+        let mut edits = self.first_edits(head);
+        edits.set(SHADOW, denial.reason.code().name());
+        let query = head.query.map(Cow::Borrowed);
+        let upgrade = if head.is_websocket_upgrade() { Upgrade::Native } else { Upgrade::No };
+        let permit = self.permit_with(head, path, query, edits, Body::Stream);
+        Permit { provider: denial.provider, shadowed: Some(denial), upgrade, ..permit }
     }
 
     /// A preflight asks whether a request would be allowed; browsers send no credentials with it
@@ -194,6 +222,7 @@ impl<E: SignatureEngine> Gate<E> {
             provider: None,
             upgrade: Upgrade::No,
             protocol: None,
+            shadowed: None,
         }
     }
 }

@@ -270,6 +270,11 @@ impl Findings {
         now.saturating_sub(*self.list_since.get_or_insert(now)) < most_ms
     }
 
+    /// Whether KV had something to say about its token.
+    pub(super) const fn has_heard_from_kv(&self) -> bool {
+        self.trusted_key.is_some() || self.last_word.is_some()
+    }
+
     /// The keys were fetched, or could not be.
     pub const fn keys_were_fetched(&mut self) {
         self.keys = true;

@@ -3,7 +3,7 @@
 //! In scope: asking the list, and how old it may be. Out of scope: the list itself
 //! ([`crate::core::revocation`]), and how its parts come here (`crate::edge`).
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 
 use serde_json::Value;
 
@@ -117,6 +117,11 @@ impl Revocations {
     /// Since when it is certain that there is no more, if it is.
     pub(super) fn known_at(&self) -> Option<Millis> {
         self.clock.borrow().fetched_at()
+    }
+
+    /// The list, to look into.
+    pub(super) fn list(&self) -> Ref<'_, RevocationList> {
+        self.list.borrow()
     }
 
     /// How old it is where that matters, in milliseconds: at most when a request went by it, or now, if it

@@ -6,8 +6,8 @@
 
 use super::identity::{Assured, Basis};
 use super::question::{Findings, Question};
-use super::{Gate, Identity, Stop, each, freshness};
-use crate::core::access::{Freshness, Requirement, Upgrades};
+use super::{Gate, Identity, Stop, each, enforcement, freshness};
+use crate::core::access::{Enforcement, Freshness, Requirement, Upgrades};
 use crate::core::claims::{Millis, NumericDate};
 use crate::core::denial::Denial;
 use crate::core::refresh::Step;
@@ -165,7 +165,8 @@ impl<E: SignatureEngine> Gate<E> {
         identity: &Identity<'_>,
     ) -> Result<Upgrade<'g>, Denial> {
         let strictest = each(&rules).map(|(rule, _)| rule.websocket).max().unwrap_or_default();
-        if strictest == Upgrades::Handshake {
+        // Where the gate only records, nothing ends either.
+        if strictest == Upgrades::Handshake || enforcement(&rules) == Enforcement::Shadow {
             return Ok(Upgrade::Native);
         }
         let limits = &self.settings.websocket;

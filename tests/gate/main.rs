@@ -13,8 +13,10 @@
 mod boot;
 mod cache;
 mod claims;
+mod explain;
 mod fixture;
 mod memory;
+mod metrics;
 #[path = "../support/native.rs"]
 mod native;
 mod order;
@@ -23,6 +25,7 @@ mod permits;
 mod properties;
 mod published_keys;
 mod revocations;
+mod shadow;
 mod sockets;
 mod texts;
 #[allow(dead_code, reason = "the benchmarks use the rest of it")]

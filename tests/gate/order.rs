@@ -4,7 +4,7 @@
 use edgeward::core::denial::Reason;
 use serde_json::{Value, json};
 
-use crate::fixture::{NOW, Setup, claims_with, send_at};
+use crate::fixture::{NOW, Setup, claims_with, explain, send_at};
 use crate::native::{Signer, encode};
 
 /// One request that fails exactly the checks that it is told to fail.
@@ -90,7 +90,27 @@ impl Failing<'_> {
             format!("Bearer {}", self.token())
         };
         let packed = format!("GET\nhttps://edge.example{path}\nauthorization\n{credentials}");
-        send_at(&setup.gate(), &packed, NOW).reason()
+        let reason = send_at(&setup.gate(), &packed, NOW).reason();
+        assert_eq!(self.explained(&setup, path, &credentials), reason.map(Reason::name));
+        reason
+    }
+
+    /// The reason that its explanation gives: where it fails, all before that has passed, and nothing behind
+    /// it was reached.
+    fn explained(&self, setup: &Setup, path: &str, credentials: &str) -> Option<&'static str> {
+        let question = json!({ "path": path, "headers": { "Authorization": credentials } });
+        let explanation = explain(&setup.gate(), &question);
+        let checks: Vec<_> = explanation["checks"].as_array().unwrap().iter().collect();
+        let outcome = |check: &&Value| check["outcome"].as_str().unwrap().to_owned();
+        let failed = checks.iter().position(|check| outcome(check) == "failed");
+        let before = &checks[..failed.unwrap_or(checks.len())];
+        assert!(before.iter().all(|check| ["passed", "not_needed"].contains(&&*outcome(check))));
+        let reason = explanation["reason"].as_str();
+        assert_eq!(failed.is_some(), reason.is_some(), "{:?}: {explanation}", self.0);
+        if let Some(failed) = failed {
+            assert!(checks[failed + 1..].iter().all(|check| outcome(check) == "not_reached"));
+        }
+        Reason::ALL.into_iter().map(Reason::name).find(|name| Some(*name) == reason)
     }
 }
 

@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use super::super::access::{Freshness, Upgrades};
+use super::super::access::{Enforcement, Freshness, Upgrades};
 use super::super::json::{self, JsonFault};
 use super::super::problem::Problem;
 use super::reader::{A_LIST, A_TEXT, Reader, as_list, as_text, kind};
@@ -127,6 +127,7 @@ pub(super) struct Rule {
     pub(super) revocation: Option<Freshness>,
     pub(super) websocket: Option<Upgrades>,
     pub(super) max_buffered_bytes: Option<u64>,
+    pub(super) enforce: Enforcement,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -365,6 +366,9 @@ impl Rule {
                 &[("supervise", Upgrades::Supervise), ("handshake", Upgrades::Handshake)],
             ),
             max_buffered_bytes: reader.number_if_any("max_buffered_bytes"),
+            enforce: reader
+                .one_of("enforce", &[("deny", Enforcement::Deny), ("shadow", Enforcement::Shadow)])
+                .unwrap_or_default(),
         }
     }
 }

@@ -4,7 +4,6 @@
 //! that it is kept; what is counted meanwhile goes with the next one. So nothing is lost with an answer, nor
 //! counted twice with a question that is asked again. In scope: batches. Out of scope: when they are sent.
 
-use super::super::claims::Millis;
 use super::{Kind, Readings};
 
 /// What a batch begins with; another layout gets another.
@@ -29,15 +28,14 @@ impl Handover {
         Self { isolate, number: 0, kept: Readings::default(), sent: None }
     }
 
-    /// The batch to send, when so much was counted and this is how things are, which is to be believed for
-    /// `recent_ms` milliseconds.
-    pub fn batch(&mut self, now: &Readings, recent_ms: Millis) -> String {
+    /// The batch to send, when so much was counted and this is how things are.
+    pub fn batch(&mut self, now: &Readings) -> String {
         if self.sent.is_none() && !now.since(&self.kept).is_empty() {
             self.number = self.number.saturating_add(1);
             self.sent = Some(now.of(Kind::Count));
         }
         let counted = self.sent.as_ref().map(|sent| sent.since(&self.kept)).unwrap_or_default();
-        let head = format!("{MAGIC} {:016x} {} {recent_ms}\n", self.isolate, self.number);
+        let head = format!("{MAGIC} {:016x} {}\n", self.isolate, self.number);
         [head, counted.lines(), now.of(Kind::Sum).lines(), now.of(Kind::Greatest).lines()].concat()
     }
 
@@ -64,8 +62,6 @@ pub struct Batch {
     pub isolate: u64,
     /// Its number.
     pub number: u32,
-    /// For how long it is to be believed how things are, in milliseconds.
-    pub recent_ms: Millis,
     /// What was counted since the one before, and how things are.
     pub readings: Readings,
 }
@@ -81,7 +77,6 @@ impl Batch {
         }
         let isolate = u64::from_str_radix(head.next()?, 16).ok()?;
         let number = head.next()?.parse().ok()?;
-        let recent_ms = head.next()?.parse().ok()?;
-        Some(Self { isolate, number, recent_ms, readings: Readings::read(lines) })
+        Some(Self { isolate, number, readings: Readings::read(lines) })
     }
 }

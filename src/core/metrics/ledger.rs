@@ -9,7 +9,8 @@ use super::super::claims::Millis;
 use super::handover::Batch;
 use super::{Kind, Readings};
 
-/// How things are at a relay is believed for so long after it was heard of, in milliseconds.
+/// How things are in an isolate, or at a relay, is believed for so long after it was heard of, in
+/// milliseconds.
 const RECENT_MS: Millis = 60_000;
 
 /// How many isolates are remembered, those that were heard of last. An isolate of which nothing is known any
@@ -35,14 +36,12 @@ struct Isolate {
     heard_at: Millis,
     /// How things are there; nothing after a restart.
     state: Readings,
-    /// For how long that is believed, in milliseconds.
-    recent_ms: Millis,
 }
 
 impl Ledger {
     /// Takes a batch, unless it is there already.
     pub fn take(&mut self, batch: Batch, now: Millis) {
-        let Batch { isolate: id, number, recent_ms, readings } = batch;
+        let Batch { isolate: id, number, readings } = batch;
         if !self.isolates.iter().any(|known| known.id == id) {
             if self.isolates.len() >= MOST_ISOLATES
                 && let Some(oldest) = self.isolates.iter().map(|known| known.heard_at).min()
@@ -53,7 +52,6 @@ impl Ledger {
         }
         let Some(isolate) = self.isolates.iter_mut().find(|known| known.id == id) else { return };
         isolate.heard_at = now;
-        isolate.recent_ms = recent_ms;
         if number > isolate.taken {
             isolate.taken = number;
             self.counts.take_all(&readings.of(Kind::Count));
@@ -108,8 +106,8 @@ impl Ledger {
     #[must_use]
     pub fn report(&self, now: Millis) -> Readings {
         let mut report = self.counts.clone();
-        for Isolate { state, heard_at, recent_ms, .. } in &self.isolates {
-            if (0..*recent_ms).contains(&now.saturating_sub(*heard_at)) {
+        for Isolate { state, heard_at, .. } in &self.isolates {
+            if (0..RECENT_MS).contains(&now.saturating_sub(*heard_at)) {
                 report.take_all(state);
             }
         }
@@ -120,7 +118,7 @@ impl Ledger {
 impl Isolate {
     /// One that has handed over so many batches, and of which nothing else is known.
     fn new(id: u64, kept: u32, heard_at: Millis) -> Self {
-        Self { id, taken: kept, kept, heard_at, state: Readings::default(), recent_ms: 0 }
+        Self { id, taken: kept, kept, heard_at, state: Readings::default() }
     }
 }
 
@@ -202,7 +200,7 @@ mod tests {
     #[test]
     fn what_is_written_is_pinned() {
         let mut ledger = Ledger::default();
-        take(&mut ledger, "EWM1 000000000000abcd 1 60000\n+a{b=\"c, d\"} 2\n#e 3\n^f 4\n", NOW);
+        take(&mut ledger, "EWM1 000000000000abcd 1\n+a{b=\"c, d\"} 2\n#e 3\n^f 4\n", NOW);
         let written = "000000000000abcd 1 1800000000000\n+a{b=\"c, d\"} 2\n";
         assert_eq!(ledger.unwritten().as_deref(), Some(written));
         assert_eq!(ledger.report(NOW).lines(), "+a{b=\"c, d\"} 2\n#e 3\n^f 4\n");
@@ -220,7 +218,7 @@ mod tests {
         let mut ledger = Ledger::default();
         for id in 1..=MOST_ISOLATES + 1 {
             let now = NOW + i64::try_from(id).unwrap();
-            take(&mut ledger, &format!("EWM1 {id:x} 1 60000\n+a 1\n"), now);
+            take(&mut ledger, &format!("EWM1 {id:x} 1\n+a 1\n"), now);
         }
         ledger.is_written();
         assert_eq!((ledger.kept(1), ledger.kept(2)), (0, 1));
@@ -292,7 +290,7 @@ mod tests {
                         all += 1;
                     }
                     Event::Send { arrives, returns } => {
-                        let batch = handover.batch(readings, 60_000);
+                        let batch = handover.batch(readings);
                         if arrives {
                             take(&mut ledger, &batch, NOW);
                             if returns {

@@ -9,6 +9,7 @@ use crate::core::path::{PathError, RequestPath, percent_decode};
 use crate::core::problem::quoted;
 
 /// A [`Match`] that can be looked up.
+#[derive(Clone, Debug)]
 pub(super) struct CheckedMatch {
     /// As written.
     pub(super) path: String,

@@ -3,7 +3,7 @@
 use super::super::Provider;
 use super::super::read::{self, ClaimValue};
 use super::{Problems, positions, small, within};
-use crate::core::access::{Access, ClaimRequirement, Requirement, Scalar, Upgrades};
+use crate::core::access::{Access, ClaimRequirement, Enforcement, Requirement, Scalar, Upgrades};
 use crate::core::problem::quoted;
 use crate::core::rules::{Match, RuleTable};
 
@@ -52,6 +52,13 @@ fn requirement(
             &place("access"),
             "\"public\" together with providers, scopes, claims, on_outage or revocation",
             "\"required\" or \"optional\" where a token is to be checked, or \"public\" alone",
+        );
+    }
+    if table.access == read::Access::Public && table.enforce == Enforcement::Shadow {
+        problems.add(
+            &place("enforce"),
+            "\"shadow\" with access = \"public\"",
+            "nothing here: a public rule refuses nobody",
         );
     }
     let scopes_all = some_of(table.scopes_all.as_deref(), &place("scopes_all"), problems);
@@ -108,6 +115,7 @@ fn requirement(
             read::Access::Optional => Access::Optional,
             read::Access::Required => Access::Required,
         },
+        enforce: table.enforce,
         providers: table.providers.is_some().then_some(accepted),
         scopes_all,
         scopes_any,

@@ -1,0 +1,48 @@
+//! The page of metrics: names, labels and units are an interface.
+
+use edgeward::core::metrics::Readings;
+use edgeward::core::metrics::handover::Batch;
+use edgeward::core::metrics::ledger::{Account, Ledger};
+use serde_json::json;
+
+use crate::fixture::{NOW, Setup, claims_with, present, send_at};
+use crate::native::Signer;
+
+const THEN: i64 = NOW * 1_000;
+
+#[test]
+fn the_page_is_pinned() {
+    let signer = Signer::hmac(1);
+    let mut setup = Setup::new(&["HS256"], &signer);
+    setup.has_relays = true;
+    let other = json!({
+        "name": "other",
+        "issuer": "https://other.example",
+        "audiences": ["api"],
+        "algorithms": ["RS256"],
+        "jwks_uri": "https://other.example/jwks",
+        "introspection": {
+            "url": "https://other.example/introspect",
+            "client_id": "edge",
+            "client_secret": "CLIENT_SECRET",
+        },
+    });
+    setup.table["providers"].as_array_mut().unwrap().push(other);
+    setup.secret("CLIENT_SECRET", "secret");
+    setup.table["rules"] = json!([{ "path": "/public", "access": "public" }]);
+    let gate = setup.gate();
+    send_at(&gate, "GET\nhttps://edge.example/public", NOW);
+    present(&gate, "garbage");
+    let token = signer.token(&json!({ "alg": "HS256" }), &claims_with(json!({ "exp": NOW })));
+    present(&gate, &token);
+
+    // The whole way: the isolate, its relay, the hub.
+    let mut ledger = Ledger::default();
+    ledger.take(Batch::read(&gate.metrics_batch(THEN)).unwrap(), THEN);
+    let mut account = Account::default();
+    account.hear(&ledger.report(THEN), THEN);
+    let mut sum = Readings::read(["#auth_revocation_entries 3", "^auth_hub_up 1"].into_iter());
+    account.add_to(&mut sum, THEN);
+    let page = gate.metrics_page(Some(sum.lines().as_bytes()), THEN);
+    assert_eq!(page.body, include_str!("../fixtures/metrics.txt"));
+}
