@@ -8,6 +8,8 @@
 //! In scope: the text of the path. Out of scope: query, host and the choice of the rule
 //! ([`super::rules`]).
 
+mod letters;
+
 use std::borrow::Cow;
 use std::fmt;
 
@@ -362,10 +364,7 @@ fn fold_characters(decoded: &[u8]) -> String {
         for character in chunk.valid().chars().chain(latin1) {
             match character {
                 '\\' => text.push('/'),
-                _ if character.is_ascii() => text.push(character.to_ascii_lowercase()),
-                // By way of upper case, where more letters meet: U+017F and U+0131 are `s` and `i`
-                // to an origin that compares in upper case.
-                _ => text.extend(character.to_uppercase().flat_map(char::to_lowercase)),
+                _ => letters::push_folded(&mut text, character),
             }
         }
     }
