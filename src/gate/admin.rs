@@ -4,10 +4,11 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use super::keyring::KeyRing;
 use super::{Decision, Degrading, Gate};
 use crate::core::assertion::Signer;
 use crate::core::claims::Millis;
-use crate::core::config::admin_path_of;
+use crate::core::config::{TABLE, admin_path_of};
 use crate::core::credentials::bearer;
 use crate::core::denial::{Denial, Reason, TextResponse};
 use crate::core::json::object;
@@ -108,7 +109,7 @@ impl Misconfigured {
         let denial = Denial::new(Reason::BadConfiguration);
         let path = RequestPath::parse(head.path).map_err(|_| denial.clone())?;
         match endpoint(&path, &self.admin_path) {
-            Some(Endpoint::Health) => health(head, &self.admin_token, 503, "misconfigured", || {
+            Some(Endpoint::Health) => health(head, &self.admin_token, "misconfigured", || {
                 object! {
                     "problems":
                         self.problems.iter().map(Problem::to_json).collect::<Vec<_>>(),
@@ -136,7 +137,8 @@ impl<E: SignatureEngine> Gate<E> {
     ) -> Result<Decision<'_>, Denial> {
         match endpoint {
             Endpoint::Health => {
-                health(head, &self.admin_token, 200, "ready", || self.health_report(now))
+                let status = if self.is_available(now) { "ready" } else { "unavailable" };
+                health(head, &self.admin_token, status, || self.health_report(now))
                     .map(Decision::Answer)
             }
             Endpoint::JwkSet => only_get(head).map(|()| Decision::Answer(self.jwk_set())),
@@ -185,6 +187,79 @@ impl<E: SignatureEngine> Gate<E> {
         response
     }
 
+    /// Whether anybody with a good token can pass, as far as this isolate knows: not if it cannot tell what is
+    /// revoked, or has no key at all. While an auth service is silent, those pass whom it has told of.
+    fn is_available(&self, now: Millis) -> bool {
+        let knows_revocations = self.revocations.as_ref().is_none_or(|revocations| {
+            self.serves_stale() || revocations.counts(now) || !revocations.has_failed(now)
+        });
+        let has_keys = |ring: &KeyRing<E::Key>| {
+            !(ring.ready().is_empty() && ring.is_missing(now) && ring.has_failed(now))
+        };
+        knows_revocations && self.keys.iter().any(has_keys)
+    }
+
+    /// What is not as it should be at the moment, and what to do about it.
+    fn troubles(&self, now: Millis) -> Vec<Value> {
+        let mut troubles = Vec::new();
+        let mut add = |path: String, found: &str, mend: &str| {
+            troubles.push(object! { "path": path, "found": found, "mend": mend });
+        };
+        for (at, ring) in self.keys.iter().enumerate() {
+            let path = |key: &str| format!("{TABLE}.providers[{at}].{key}");
+            if ring.has_failed(now) {
+                add(
+                    path("jwks_uri"),
+                    if ring.is_missing(now) {
+                        "the published keys cannot be fetched, and no set counts: tokens are refused"
+                    } else {
+                        "the published keys cannot be fetched; the last set still counts"
+                    },
+                    "look for keys_not_fetched in the log and ask the issuer; until it is back, its keys can \
+                     be stored as a secret that `keys` names",
+                );
+            }
+            let service = self.services.get(at).and_then(Option::as_ref);
+            if service.is_some_and(|service| !service.is_asked(now)) {
+                let may_degrade = self.asked(at).is_some_and(|(_, it)| self.may_degrade(it));
+                add(
+                    path("introspection"),
+                    if may_degrade {
+                        "the auth service gives no answer: permits are degraded"
+                    } else {
+                        "the auth service gives no answer: tokens that nobody has asked about are refused"
+                    },
+                    "look at the auth service; ALLOW_DEGRADED_AUTH and on_outage say who passes meanwhile",
+                );
+            }
+        }
+        if let Some(revocations) = &self.revocations
+            && revocations.has_failed(now)
+        {
+            add(
+                format!("{TABLE}.revocation"),
+                match (revocations.counts(now), self.serves_stale()) {
+                    (true, _) => "the list of revocations cannot be refreshed; it still counts",
+                    (false, true) => {
+                        "there is no list of revocations that counts: permits are degraded"
+                    }
+                    (false, false) => {
+                        "there is no list of revocations that counts: tokens are refused"
+                    }
+                },
+                "look for revocations_not_refreshed in the log, and at the status of Durable Objects",
+            );
+        }
+        for (at, _) in self.shadow_rules() {
+            add(
+                format!("{TABLE}.rules[{at}].enforce"),
+                "whoever this rule would deny goes to the origin",
+                "when auth_requests_total{decision=\"shadowed\"} shows nobody who should pass: \"deny\"",
+            );
+        }
+        troubles
+    }
+
     fn health_report(&self, now: Millis) -> Value {
         let providers: Vec<Value> = (0..self.settings.providers.len())
             .filter_map(|at| self.provider_report(at, now))
@@ -199,6 +274,7 @@ impl<E: SignatureEngine> Gate<E> {
         let endings = tally.endings().map(|(ending, count)| (ending.name(), count));
         let (open, opened) = tally.sockets();
         object! {
+            "problems": self.troubles(now),
             "providers": providers,
             "assertion": self.signer.as_ref().map(Signer::jwk_set),
             "requests": object! {
@@ -333,7 +409,6 @@ fn only_get(head: &RequestHead<'_>) -> Result<(), Denial> {
 fn health(
     head: &RequestHead<'_>,
     token: &AdminToken,
-    http_status: u16,
     status: &str,
     report: impl FnOnce() -> Value,
 ) -> Result<TextResponse, Denial> {
@@ -346,7 +421,7 @@ fn health(
     if let Value::Object(body) = &mut body {
         body.insert("status".to_owned(), status.into());
     }
-    let mut response = json_response(http_status, &body);
+    let mut response = json_response(if status == "ready" { 200 } else { 503 }, &body);
     response.headers.push(("cache-control", "no-store".into()));
     Ok(response)
 }

@@ -119,6 +119,16 @@ impl Revocations {
         self.clock.borrow().fetched_at()
     }
 
+    /// Whether the last attempt to refresh it brought nothing.
+    pub(super) fn has_failed(&self, now: Millis) -> bool {
+        self.clock.borrow().failed(now)
+    }
+
+    /// Whether it is young enough to count.
+    pub(super) fn counts(&self, now: Millis) -> bool {
+        self.clock.borrow().age(now).counts()
+    }
+
     /// The list, to look into.
     pub(super) fn list(&self) -> Ref<'_, RevocationList> {
         self.list.borrow()
@@ -217,6 +227,12 @@ impl<E: SignatureEngine> Gate<E> {
         self.settings.providers.get(provider).map_or("", |provider| provider.issuer.as_str())
     }
 
+    /// Whether the operator lets requests pass on a list that is too old.
+    pub(super) fn serves_stale(&self) -> bool {
+        self.settings.revocation.on_stale == OnStale::Serve
+            && self.degrading == Degrading::AsConfigured
+    }
+
     /// Sees to it that the list is as current as it has to be, or says how it is.
     fn currency(
         &self,
@@ -233,8 +249,7 @@ impl<E: SignatureEngine> Gate<E> {
         if counts && let Some(at) = clock.fetched_at() {
             revocations.oldest_use.set(revocations.oldest_use.get().max(now.saturating_sub(at)));
         }
-        let serves = self.settings.revocation.on_stale == OnStale::Serve
-            && self.degrading == Degrading::AsConfigured;
+        let serves = self.serves_stale();
         match freshness {
             Freshness::Standard if counts => {
                 if step == Step::FetchInBackground {

@@ -15,6 +15,7 @@ mod cache;
 mod claims;
 mod explain;
 mod fixture;
+mod health;
 mod memory;
 mod metrics;
 #[path = "../support/native.rs"]

@@ -56,6 +56,7 @@ fn the_health_report_has_these_members_and_no_others() {
     let admin = format!("\nauthorization\nBearer {}", "a".repeat(32));
     let report = json!({
         "status": "ready",
+        "problems": [],
         "providers": [{
             "name": "main",
             "issuer": "https://issuer.example",
