@@ -17,12 +17,14 @@ pub struct Problem {
 
 impl Problem {
     /// A mistake at `path`.
-    pub fn new(
-        path: impl Into<String>,
-        found: impl Into<String>,
-        expected: impl Into<String>,
-    ) -> Self {
-        Self { path: path.into(), found: found.into(), expected: expected.into() }
+    pub fn new(path: impl AsRef<str>, found: impl AsRef<str>, expected: impl AsRef<str>) -> Self {
+        Self::of(path.as_ref(), found.as_ref(), expected.as_ref())
+    }
+
+    /// Not generic, and not part of those who say what is wrong: there are so many of them.
+    #[inline(never)]
+    fn of(path: &str, found: &str, expected: &str) -> Self {
+        Self { path: path.to_owned(), found: found.to_owned(), expected: expected.to_owned() }
     }
 
     /// The mistake as JSON, for the health report and the log.

@@ -18,6 +18,7 @@
 )]
 
 mod admin;
+mod alerts;
 mod auth_service;
 mod cache;
 mod denials;

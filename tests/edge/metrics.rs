@@ -148,6 +148,15 @@ async fn without_the_hub_there_are_no_counters_and_its_age_tells() {
 }
 
 #[tokio::test]
+async fn a_hub_that_hangs_does_not_take_the_page_along() {
+    let (origin, relays) = (Origin::start().await, Relays::start().await);
+    let gate = Gate::start(setup(&origin, &relays)).await;
+    pass(&gate, 1).await;
+    relays.fail("/hub", Fault::Hang);
+    assert_eq!(metrics(&gate).await["auth_hub_up"], 0.0);
+}
+
+#[tokio::test]
 async fn the_way_of_a_revocation_is_measured() {
     let (origin, relays) = (Origin::start().await, Relays::start().await);
     let gate = Gate::start(setup(&origin, &relays)).await;
