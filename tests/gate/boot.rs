@@ -204,6 +204,17 @@ fn every_mistake_names_its_place_what_was_found_and_what_is_expected() {
         ),
         (
             "/rules",
+            json!([{ "path": "/a", "enforce": "report" }]),
+            "AUTH.rules[0].enforce: found \"report\"; expected one of `deny`, `shadow`",
+        ),
+        (
+            "/rules",
+            json!([{ "path": "/a", "access": "public", "enforce": "shadow" }]),
+            "AUTH.rules[0].enforce: found \"shadow\" with access = \"public\"; expected nothing here: \
+             a public rule refuses nobody",
+        ),
+        (
+            "/rules",
             json!([{ "path": "/a", "max_buffered_bytes": 1 }]),
             "AUTH.rules[0].max_buffered_bytes: found 1; expected 4096 to 33554432",
         ),
