@@ -35,5 +35,6 @@ pub mod socket;
 pub mod subprotocol;
 pub mod tally;
 pub mod token;
+pub mod trace;
 pub mod validation;
 pub mod verify;

@@ -36,6 +36,7 @@ use crate::core::request::RequestHead;
 use crate::core::rules::Matched;
 use crate::core::sealed::SealingKey;
 use crate::core::tally::Tally;
+use crate::core::trace::TraceIds;
 use crate::core::verify::SignatureEngine;
 
 use admin::AdminToken;
@@ -76,6 +77,7 @@ pub struct Gate<E: SignatureEngine> {
     due: Cell<Option<usize>>,
     /// From when on another list is taken for pre-warming.
     prewarm_from: Cell<Millis>,
+    traces: TraceIds,
     tally: Tally,
     metrics: Metrics,
     admin_token: AdminToken,

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::assertion::Assertion;
 use super::claims;
 use super::request::RequestHead;
+use super::trace::{self, TRACEPARENT, TRACESTATE, TraceIds};
 
 /// The assertion's header.
 pub const ASSERTION_HEADER: &str = "x-auth-assertion";
@@ -56,7 +57,7 @@ const OVERRIDE_PREFIXES: [&str; 2] = ["x-forwarded-", "x-original-"];
 
 /// Headers that we set ourselves, or that say what a request is or carries; a mapped claim must
 /// not replace them.
-const RESERVED: [&str; 18] = [
+const RESERVED: [&str; 20] = [
     ASSERTION_HEADER,
     "authorization",
     "content-encoding",
@@ -68,6 +69,8 @@ const RESERVED: [&str; 18] = [
     "origin",
     "range",
     "sec-websocket-protocol",
+    TRACEPARENT,
+    TRACESTATE,
     "upgrade",
     "via",
     "x-auth-degraded",
@@ -281,6 +284,27 @@ impl Edits {
         push_line(&mut self.set, &[ASSERTION_HEADER], &assertion.parts());
     }
 
+    /// Lets the trace go on that a request is part of, or begins one. What others keep about a trace
+    /// (`tracestate`) stays with it.
+    pub fn trace(&mut self, head: &RequestHead<'_>, ids: &TraceIds) {
+        let received = head.header(TRACEPARENT).and_then(trace::trace_id);
+        // The client can have named it in `Connection`.
+        if received.is_some() && !self.removes(TRACEPARENT) {
+            return;
+        }
+        if head.header(TRACESTATE).is_some() {
+            self.remove(TRACESTATE);
+        }
+        self.set.push_str(TRACEPARENT);
+        self.set.push('\n');
+        ids.begin(&mut self.set);
+        self.set.push('\n');
+    }
+
+    fn removes(&self, name: &str) -> bool {
+        self.removed.lines().any(|removed| removed.eq_ignore_ascii_case(name))
+    }
+
     /// Sets the headers that [`HeaderMap::lines`] made.
     pub fn extend(&mut self, lines: &str) {
         self.set.push_str(lines);
@@ -438,6 +462,36 @@ mod tests {
         }
     }
 
+    fn traced(headers: &[(&str, &str)]) -> String {
+        let mut head = RequestHead::unpack("");
+        head.headers = headers.to_vec();
+        let mut edits = Edits::sanitize(&head, &HeaderMap::default());
+        edits.trace(&head, &TraceIds::new([1, 2]));
+        edits.into_text()
+    }
+
+    #[test]
+    fn a_trace_goes_on_as_it_is_and_one_is_begun_where_there_is_none() {
+        let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let begun = "traceparent\n00-910a2dec89025cc1975835de1c9756cf-e1013437ce76cc27-00\n";
+        for (headers, edits) in [
+            (vec![("traceparent", parent), ("tracestate", "a=b")], "\n".to_owned()),
+            (vec![], format!("\n{begun}")),
+            (vec![("tracestate", "a=b")], format!("tracestate\n\n{begun}")),
+            (vec![("traceparent", "00-0-0-0")], format!("\n{begun}")),
+            (
+                vec![("tracestate", "a=b"), ("traceparent", &parent[..54])],
+                format!("tracestate\n\n{begun}"),
+            ),
+            (
+                vec![("connection", "TraceParent"), ("traceparent", parent), ("tracestate", "a=b")],
+                format!("connection\nTraceParent\ntracestate\n\n{begun}"),
+            ),
+        ] {
+            assert_eq!(traced(&headers), edits, "{headers:?}");
+        }
+    }
+
     #[test]
     fn a_header_with_a_meaning_of_its_own_carries_no_claim() {
         for (name, fault) in [
@@ -450,6 +504,8 @@ mod tests {
             ("X-Forwarded-For", HeaderFault::Reserved),
             ("X-Auth-Assertion", HeaderFault::Reserved),
             ("Transfer-Encoding", HeaderFault::Reserved),
+            ("Traceparent", HeaderFault::Reserved),
+            ("tracestate", HeaderFault::Reserved),
         ] {
             let built = HeaderMap::build([(name, "sub")].into_iter());
             assert_eq!(built, Err(vec![(name, fault)]));

@@ -22,6 +22,7 @@ use crate::core::problem::Problem;
 use crate::core::sealed::{Purpose, SealingKey};
 use crate::core::secret::{self, SecretError};
 use crate::core::tally::Tally;
+use crate::core::trace::TraceIds;
 use crate::core::verify::{ReadyKey, SignatureEngine, family_name};
 
 /// The least length of the password of a client that may revoke, in bytes: anybody can try one.
@@ -101,6 +102,7 @@ impl<E: SignatureEngine> Gate<E> {
             keys.map(|(keys, published)| KeyRing::new(keys, published, kv_timeout_ms)).collect();
         let known = RefCell::new(TokenCache::new(engine.random()));
         let metrics = Metrics::new(engine.random());
+        let traces = TraceIds::new([engine.random(), engine.random()]);
         let revocations = has_relays.then(|| Revocations::new(&settings.revocation));
         let mut gate = Self {
             settings,
@@ -114,6 +116,7 @@ impl<E: SignatureEngine> Gate<E> {
             known,
             due: Cell::new(None),
             prewarm_from: Cell::new(0),
+            traces,
             tally: Tally::new(),
             metrics,
             admin_token,

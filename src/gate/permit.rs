@@ -199,7 +199,7 @@ impl<E: SignatureEngine> Gate<E> {
         head: &RequestHead<'_>,
         path: &RequestPath<'_>,
         query: Option<Cow<'_, str>>,
-        edits: Edits,
+        mut edits: Edits,
         body: Body,
     ) -> Permit<'_> {
         let path = path.literal();
@@ -213,6 +213,7 @@ impl<E: SignatureEngine> Gate<E> {
             Some(query) => format!("{base}{path}?{query}"),
             None => format!("{base}{path}"),
         });
+        edits.trace(head, &self.traces);
         Permit {
             destination: &self.settings.origin,
             url,

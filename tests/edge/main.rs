@@ -35,6 +35,7 @@ mod sockets;
 mod stored;
 mod streaming;
 mod targets;
+mod traces;
 mod verification;
 #[path = "../support/workerd.rs"]
 mod workerd;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use edgeward::core::denial::Reason;
 use edgeward::core::problem::Problem;
 use edgeward::core::request::RequestHead;
+use edgeward::core::trace::begun_by;
 use edgeward::gate::{Bindings, Decision, Findings, Gate};
 use serde_json::{Value, json};
 
@@ -107,7 +108,7 @@ pub fn claims_with(members: Value) -> Value {
 /// What the gate made of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// URL, if it is another one than the client's, and edits.
+    /// URL, if it is another one than the client's, and edits but for [`untraced`].
     Permitted(Option<String>, String),
     /// Status of what the gate itself answered.
     Answered(u16),
@@ -119,7 +120,7 @@ pub fn send_at(gate: &Gate<NativeCrypto>, packed: &str, now: i64) -> Outcome {
     let head = RequestHead::unpack(packed);
     match gate.decide(&head, now * 1_000, &mut Findings::default()) {
         Ok(Decision::Forward(permit)) => {
-            Outcome::Permitted(permit.url().map(str::to_owned), permit.edits().to_owned())
+            Outcome::Permitted(permit.url().map(str::to_owned), untraced(permit.edits()))
         }
         Ok(Decision::Answer(response)) => Outcome::Answered(response.status),
         Ok(other) => panic!("{other:?}"),
@@ -136,6 +137,13 @@ pub fn explain(gate: &Gate<NativeCrypto>, question: &Value) -> Value {
     let answer = gate.explain(&mut asked, NOW * 1_000).unwrap();
     assert_eq!(answer.status, 200);
     serde_json::from_str(&answer.body).unwrap()
+}
+
+/// Edits without the trace that they begin, which is never the same.
+pub fn untraced(edits: &str) -> String {
+    assert!(begun_by(edits).is_some(), "{edits}");
+    let (before, _) = edits.split_once("traceparent\n").unwrap();
+    before.to_owned()
 }
 
 /// `GET /` with a bearer token.

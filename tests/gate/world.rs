@@ -9,7 +9,7 @@ use edgeward::core::request::RequestHead;
 use edgeward::gate::{Decision, Findings, Gate, KvChange, Question, Stored};
 use serde_json::{Map, Value};
 
-use crate::fixture::{NOW, with_token};
+use crate::fixture::{NOW, untraced, with_token};
 use crate::native::NativeCrypto;
 use crate::revocations::Hub;
 
@@ -101,7 +101,7 @@ impl World {
                     if gate.take_list_due() {
                         self.refresh_list(gate);
                     }
-                    let edits = permit.edits().to_owned();
+                    let edits = untraced(permit.edits());
                     return Outcome::Permitted { mode: permit.mode(), edits };
                 }
                 Ok(Decision::Ask(question)) => self.answer(gate, question, &mut findings),
