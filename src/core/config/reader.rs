@@ -29,11 +29,20 @@ impl Reader<'_> {
         problems: &mut Vec<Problem>,
         read: fn(&mut Reader<'_>) -> T,
     ) -> T {
-        let known = Vec::new();
-        let mut reader = Reader { place: place.to_owned(), members, known, problems };
+        let mut reader = Reader::of(place, members, problems);
         let table = read(&mut reader);
         reader.refuse_the_rest();
         table
+    }
+
+    // What is the same for every kind of table is not made for each.
+    #[inline(never)]
+    fn of<'p>(
+        place: &str,
+        members: Map<String, Value>,
+        problems: &'p mut Vec<Problem>,
+    ) -> Reader<'p> {
+        Reader { place: place.to_owned(), members, known: Vec::new(), problems }
     }
 
     /// A text that must be there.
@@ -121,7 +130,7 @@ impl Reader<'_> {
 
     /// A table; one that is not there is read as an empty one.
     pub(super) fn table<T>(&mut self, key: &'static str, read: fn(&mut Reader<'_>) -> T) -> T {
-        let members = self.optional(key, as_table, A_TABLE).unwrap_or_default();
+        let members = self.members_of(key).unwrap_or_default();
         Reader::read(&self.place_of(key), members, self.problems, read)
     }
 
@@ -131,8 +140,13 @@ impl Reader<'_> {
         key: &'static str,
         read: fn(&mut Reader<'_>) -> T,
     ) -> Option<T> {
-        let members = self.optional(key, as_table, A_TABLE)?;
+        let members = self.members_of(key)?;
         Some(Reader::read(&self.place_of(key), members, self.problems, read))
+    }
+
+    #[inline(never)]
+    fn members_of(&mut self, key: &'static str) -> Option<Map<String, Value>> {
+        self.optional(key, as_table, A_TABLE)
     }
 
     /// A table with keys of the operator's choice. `read` takes a value, or says what it should be.
@@ -206,6 +220,7 @@ impl Reader<'_> {
         noted(self.problems, read, expected, || format!("{}.{key}", self.place))
     }
 
+    #[inline(never)]
     fn refuse_the_rest(self) {
         if self.members.is_empty() {
             return;
