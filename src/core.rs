@@ -18,6 +18,7 @@ pub mod facts;
 pub mod introspection;
 pub mod json;
 pub mod keys;
+pub mod log;
 pub mod log_budget;
 pub mod metrics;
 pub mod mode;

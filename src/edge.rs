@@ -52,7 +52,7 @@ pub use socket::{Pump, Supervisor};
 /// the next call starts another one (the flags for that are in tools/build.sh).
 #[wasm_bindgen(start, private)]
 fn start() {
-    panic::set_hook(Box::new(|info| log::panicked(info.location())));
+    panic::set_hook(Box::new(|info| log::panicked(info.location(), now())));
     set_on_abort(schedule_reinit);
 }
 
@@ -67,7 +67,7 @@ pub fn serve(request: &Request, env: &JsValue, context: &Context) -> JsValue {
     let answer = match &isolate.state {
         State::Misconfigured(gate) => match gate.answer(&head) {
             Ok(response) => respond::send(&response, head.method),
-            Err(denial) => respond::deny(isolate, &head, &denial, now, None),
+            Err(denial) => respond::deny(isolate, request, &head, &denial, now, None),
         },
         State::Ready(gate) => match gate.decide(&head, now, &mut findings) {
             Ok(Decision::Forward(permit)) => {
@@ -86,7 +86,7 @@ pub fn serve(request: &Request, env: &JsValue, context: &Context) -> JsValue {
                 return Waiting { isolate, gate, request, context, head: packed, findings }
                     .answer(question);
             }
-            Err(denial) => respond::deny(isolate, &head, &denial, now, None),
+            Err(denial) => respond::deny(isolate, request, &head, &denial, now, None),
         },
     };
     if let State::Ready(gate) = &isolate.state {
@@ -106,7 +106,7 @@ fn origin_failed(request: &Request, message: &str) -> JsValue {
     if let State::Ready(gate) = &isolate.state {
         gate.tally().deny(denial.reason);
     }
-    let response = respond::deny(isolate, &head, &denial, now(), detail);
+    let response = respond::deny(isolate, request, &head, &denial, now(), detail);
     isolate.recycle(packed);
     response
 }

@@ -12,6 +12,7 @@ mod explain;
 mod hear;
 mod identity;
 mod keyring;
+mod log;
 mod metrics;
 mod permit;
 mod prewarm;
@@ -49,6 +50,7 @@ use service::AuthService;
 pub use admin::Misconfigured;
 pub use boot::{Bindings, Report};
 pub use explain::{Explaining, MOST_QUESTION_BYTES};
+pub use log::TokenInLog;
 pub use permit::{Body, Permit};
 pub use prewarm::{MOST_LIST_BYTES, Order, Outcome, Warming};
 pub use question::{

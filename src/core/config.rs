@@ -10,6 +10,8 @@ mod validate;
 use super::access::Requirement;
 use super::algorithm::Algorithm;
 use super::credentials::Source;
+use super::log::Level;
+use super::log_budget::{LINES_PER_SECOND, MILLION};
 use super::mutate::HeaderMap;
 use super::problem::Problem;
 use super::rules::RuleTable;
@@ -55,6 +57,8 @@ pub struct Settings {
     pub revocation: Revocation,
     /// What supervised WebSockets may do.
     pub websocket: Websocket,
+    /// Which log lines are written.
+    pub log: Log,
 }
 
 /// What validations are kept in KV for.
@@ -231,6 +235,23 @@ pub struct Websocket {
     pub max_sockets_per_subject: Option<u32>,
     /// How many leashes one relay holds.
     pub leashes_per_relay: u32,
+}
+
+/// Which log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// From which level on; `None` for no lines but those without which nothing can be mended.
+    pub level: Option<Level>,
+    /// How many of a million denials have one that are the client's fault.
+    pub sample: u32,
+    /// How many in one second, of each kind.
+    pub lines_per_second: u32,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: Some(Level::Info), sample: MILLION, lines_per_second: LINES_PER_SECOND }
+    }
 }
 
 /// A client that may revoke its own tokens.

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 
 use super::claims::Millis;
+use super::log::{Level, Line, cut};
 use super::revocation::target::Kind;
 
 /// What the client is told. The names are part of the interface.
@@ -206,6 +207,17 @@ impl Check {
     }
 }
 
+/// How far the checks of a token have come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checked {
+    /// Nothing about it is known, or it is not what the refusal is about.
+    Nothing,
+    /// Its header can be read. All that it says may be invented.
+    Header,
+    /// Its signature is right, or its issuer was asked about it.
+    Signature,
+}
+
 /// A refusal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denial {
@@ -391,6 +403,18 @@ impl Reason {
         })
     }
 
+    /// How far the checks of a token have come that is refused for this.
+    #[must_use]
+    pub fn checked(self) -> Checked {
+        match self.check() {
+            Some(Check::Key | Check::Signature) => Checked::Header,
+            Some(check) if check > Check::Signature => Checked::Signature,
+            // Sockets are counted when all checks have passed.
+            None if self == Self::TooManySockets => Checked::Signature,
+            Some(_) | None => Checked::Nothing,
+        }
+    }
+
     /// What the client is told.
     #[must_use]
     pub const fn code(self) -> Code {
@@ -477,6 +501,12 @@ impl Code {
             Self::Misconfigured | Self::AuthUnavailable => 503,
             Self::OriginTimeout => 504,
         }
+    }
+
+    /// How much its log line matters: what a client can cause at will is no error.
+    #[must_use]
+    pub const fn level(self) -> Level {
+        if self.status() < 500 { Level::Info } else { Level::Error }
     }
 
     /// One sentence for people (RFC 9457 section 3.1.3); the same for every occurrence.
@@ -604,26 +634,17 @@ impl Denial {
         TextResponse { status: code.status(), headers, body: json(&body) }
     }
 
-    /// The line for the operator, as one JSON object: everything but secrets, tokens, claims and
-    /// the query.
-    #[must_use]
-    pub fn log_line(&self, about: &LogContext<'_>) -> String {
+    /// Says in a line for the operator why it is: everything but secrets, tokens, claims and the query.
+    pub fn log(&self, line: &mut Line, failure_id: &str, detail: Option<&str>) {
         let code = self.reason.code();
-        json(&LogLine {
-            code: code.name(),
-            detail: about.detail.map(cut),
-            event: "denial",
-            failure_id: about.failure_id,
-            left_out: about.left_out,
-            method: cut(about.method),
-            path: cut(about.path),
-            provider: about.provider,
-            reason: self.reason.name(),
-            revoked_by: self.revoked_by.map(Kind::name),
-            rule: self.rule,
-            status: code.status(),
-            time: about.now,
-        })
+        line.texts(&[
+            ("code", Some(code.name())),
+            ("detail", detail.map(cut)),
+            ("failure_id", Some(failure_id)),
+            ("reason", Some(self.reason.name())),
+            ("revoked_by", self.revoked_by.map(Kind::name)),
+        ]);
+        line.numbers(&[("status", Some(code.status().into()))]);
     }
 }
 
@@ -638,64 +659,9 @@ struct ProblemDetails<'a> {
     problem_type: &'a str,
 }
 
-/// The members of a log line.
-#[derive(Serialize)]
-struct LogLine<'a> {
-    code: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<&'a str>,
-    event: &'static str,
-    failure_id: &'a str,
-    #[serde(skip_serializing_if = "is_zero")]
-    left_out: u64,
-    method: &'a str,
-    path: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    provider: Option<&'a str>,
-    reason: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    revoked_by: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rule: Option<usize>,
-    status: u16,
-    time: i64,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
-fn is_zero(number: &u64) -> bool {
-    *number == 0
-}
-
 /// Texts and numbers alone, so that nothing can fail.
 fn json(members: &impl Serialize) -> String {
     serde_json::to_string(members).unwrap_or_default()
-}
-
-/// What a log line says besides the denial.
-#[derive(Clone, Copy, Debug)]
-pub struct LogContext<'a> {
-    /// When, in seconds.
-    pub now: i64,
-    /// Connects the line with the response.
-    pub failure_id: &'a str,
-    /// The request's method.
-    pub method: &'a str,
-    /// The request's path, without the query.
-    pub path: &'a str,
-    /// The provider's name, if one was found.
-    pub provider: Option<&'a str>,
-    /// How many lines before it were not written, see [`super::log_budget`].
-    pub left_out: u64,
-    /// What the platform said, for faults that are not the client's.
-    pub detail: Option<&'a str>,
-}
-
-/// Keeps a text of the client's choice from filling the log.
-#[must_use]
-pub fn cut(text: &str) -> &str {
-    const MOST_BYTES: usize = 256;
-    let end = (0..=MOST_BYTES.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
-    text.get(..end.unwrap_or(0)).unwrap_or_default()
 }
 
 /// A quoted-string (RFC 9110 section 5.6.4) of the characters that may stand in one.
@@ -714,6 +680,7 @@ fn quoted_string(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::log::RequestInLog;
     use super::*;
 
     const TO: Recipient<'_> =
@@ -854,25 +821,88 @@ mod tests {
 
     #[test]
     fn the_log_line_is_pinned() {
-        let denial = Denial { provider: Some(0), rule: Some(2), ..Denial::new(Reason::Expired) };
-        let about = LogContext {
-            now: 1_800_000_000,
-            failure_id: "f-1",
+        let denial = Denial {
+            rule: Some(2),
+            revoked_by: Some(Kind::Subject),
+            ..Denial::of(0, Reason::Revoked)
+        };
+        let request = RequestInLog {
             method: "GET",
             path: "/a",
             provider: Some("main"),
-            left_out: 0,
-            detail: None,
+            rule: denial.rule,
+            ray: Some("230b030023ae2822"),
+            trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736"),
+            kid: Some("k1"),
+            subject: Some("4Wru2tnxTLb1Yw0U"),
         };
-        let line = denial.log_line(&about);
+        let line = |request: RequestInLog<'_>, detail| {
+            let level = denial.reason.code().level();
+            let mut line = Line::new(level, "denial", 1_800_000_000, 0);
+            denial.log(&mut line, "f-1", detail);
+            line.request(&request);
+            line.into_text()
+        };
         assert_eq!(
-            line,
-            "{\"code\":\"expired_token\",\"event\":\"denial\",\"failure_id\":\"f-1\",\
-             \"method\":\"GET\",\"path\":\"/a\",\"provider\":\"main\",\"reason\":\"expired\",\
-             \"rule\":2,\"status\":401,\"time\":1800000000}"
+            line(request, Some("d")),
+            "{\"code\":\"revoked_token\",\"detail\":\"d\",\"event\":\"denial\",\
+             \"failure_id\":\"f-1\",\"kid\":\"k1\",\"level\":\"info\",\"method\":\"GET\",\
+             \"path\":\"/a\",\"provider\":\"main\",\"ray\":\"230b030023ae2822\",\
+             \"reason\":\"revoked\",\"revoked_by\":\"sub\",\"rule\":2,\"status\":401,\
+             \"subject\":\"4Wru2tnxTLb1Yw0U\",\"time\":1800000000,\
+             \"trace_id\":\"4bf92f3577b34da6a3ce929d0e0e4736\"}"
         );
-        let after_a_flood = denial.log_line(&LogContext { left_out: 12, ..about });
-        assert!(after_a_flood.contains("\"failure_id\":\"f-1\",\"left_out\":12,\"method\""));
+        let short = RequestInLog { method: "GET", path: "/a", ..RequestInLog::default() };
+        assert_eq!(
+            line(short, None),
+            "{\"code\":\"revoked_token\",\"event\":\"denial\",\"failure_id\":\"f-1\",\
+             \"level\":\"info\",\"method\":\"GET\",\"path\":\"/a\",\"reason\":\"revoked\",\
+             \"revoked_by\":\"sub\",\"status\":401,\"time\":1800000000}"
+        );
+    }
+
+    #[test]
+    fn what_a_client_can_cause_at_will_is_no_error() {
+        for reason in Reason::ALL {
+            let is_ours = reason.code().status() >= 500;
+            let level = if is_ours { Level::Error } else { Level::Info };
+            assert_eq!(reason.code().level(), level, "{reason:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_said_of_who_was_meant_before_the_signature_was_found_right() {
+        let by = |checked: Checked| {
+            let all = Reason::ALL.into_iter().filter(move |reason| reason.checked() == checked);
+            all.map(Reason::name).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            by(Checked::Header),
+            ["unknown_key", "ambiguous_key", "bad_signature", "keys_unavailable"]
+        );
+        assert_eq!(
+            by(Checked::Signature),
+            [
+                "malformed_time_claim",
+                "expired",
+                "not_yet_valid",
+                "issued_in_future",
+                "lifetime_too_long",
+                "wrong_audience",
+                "missing_claim",
+                "provider_not_accepted",
+                "missing_scope",
+                "wrong_claim",
+                "inactive",
+                "unknown_token",
+                "revoked",
+                "revocations_unknown",
+                "too_many_sockets",
+                "auth_service_silent",
+                "auth_service_refuses_us",
+                "assertion_failed",
+            ]
+        );
     }
 
     #[test]
@@ -888,14 +918,5 @@ mod tests {
     #[test]
     fn a_realm_cannot_leave_its_quotes() {
         assert_eq!(quoted_string("a\"b\\c\r\nd\u{e9}"), "\"a\\\"b\\\\cd\"");
-    }
-
-    #[test]
-    fn a_long_path_is_cut_at_a_character() {
-        assert_eq!(cut("short"), "short");
-        let long = "é".repeat(200);
-        assert_eq!(cut(&long).len(), 256);
-        let odd = format!("a{long}");
-        assert_eq!(cut(&odd).len(), 255);
     }
 }

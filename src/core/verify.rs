@@ -321,6 +321,18 @@ impl Candidate<'_> {
         Fingerprint::of(Kind::Token, issuer, self.token.signing_input)
     }
 
+    /// The name of the key that it wants.
+    #[must_use]
+    pub fn key_id(&self) -> Option<&str> {
+        self.token.header.key_id.as_deref()
+    }
+
+    /// Whose it says that it is.
+    #[must_use]
+    pub fn subject(&self) -> Option<&str> {
+        self.token.claims.get("sub").and_then(Value::as_str)
+    }
+
     /// When it ends, if it says so in a form that counts.
     #[must_use]
     pub fn expiration(&self) -> Option<NumericDate> {

@@ -13,10 +13,11 @@ use super::crypto::RuntimeCrypto;
 use super::head::PackedHead;
 use super::kv::Kv;
 use super::revocations::Relays;
-use super::{glue, log};
-use crate::core::config::{Origin, TABLE};
+use super::{glue, log, now};
+use crate::core::config::{self, Origin, TABLE};
 use crate::core::denial::Code;
-use crate::core::log_budget::LogBudget;
+use crate::core::log::Troubles;
+use crate::core::log_budget::{LogBudget, MILLION};
 use crate::core::problem::Problem;
 use crate::core::verify::SignatureEngine as _;
 use crate::gate::{Bindings, Gate, Misconfigured};
@@ -27,6 +28,12 @@ pub(super) struct Isolate {
     /// The service binding of the origin, or `undefined`.
     pub(super) service: JsValue,
     failure_ids: FailureIds,
+    /// Which lines are written.
+    pub(super) log: config::Log,
+    /// What is told when it changes.
+    pub(super) troubles: Troubles,
+    /// Where this is: an isolate stays there.
+    colo: OnceCell<String>,
     /// For denials that are the client's fault.
     denials_logged: LogBudget,
     /// For faults of ours and of the origin, which no flood of the others must hide.
@@ -81,6 +88,17 @@ impl Isolate {
         if code.status() < 500 { &self.denials_logged } else { &self.faults_logged }
     }
 
+    /// Finds out where this is, by a request of a client. Once, because asking the platform costs.
+    pub(super) fn see_colo(&self, request: &Request) {
+        let colo = |place: String| place.split('\n').nth(2).map(str::to_owned);
+        self.colo.get_or_init(|| colo(glue::place_of(request)).unwrap_or_default());
+    }
+
+    /// The data centre, as far as that is known.
+    pub(super) fn colo(&self) -> Option<&str> {
+        self.colo.get().map(String::as_str).filter(|colo| !colo.is_empty())
+    }
+
     /// Reads the head of a request.
     pub(super) fn head(&self, request: &Request) -> PackedHead {
         PackedHead::read(request, self.head.take())
@@ -102,12 +120,11 @@ impl Isolate {
             has_some_relays: relays.exist_in_part(),
         };
         let (state, service) = match Self::ready(env, &secret, bindings) {
-            Ok((gate, service)) => {
-                gate.report().warnings.iter().for_each(|warning| log::warning(warning));
-                (State::Ready(Box::new(gate)), service)
-            }
+            Ok((gate, service)) => (State::Ready(Box::new(gate)), service),
             Err(problems) => {
-                problems.iter().for_each(log::problem);
+                for problem in &problems {
+                    log::problem(problem, now());
+                }
                 let gate = Misconfigured::new(secret(TABLE).as_deref(), &secret, problems);
                 (State::Misconfigured(gate), JsValue::UNDEFINED)
             }
@@ -117,22 +134,35 @@ impl Isolate {
                 super::origin_failed(&request, &message)
             });
         glue::on_origin_failure(&handler);
+        let mut settings = config::Log::default();
         if let State::Ready(gate) = &state {
             kv.timeout_ms = gate.settings().validation_cache_timeout_ms;
+            settings = gate.settings().log;
         }
-        Self {
+        glue::log_faults(settings.level.is_some());
+        let budget = |share| LogBudget::new(settings.lines_per_second, share);
+        let isolate = Self {
             state,
             service,
             kv,
             relays,
             failure_ids: FailureIds::new(),
-            denials_logged: LogBudget::default(),
-            faults_logged: LogBudget::default(),
-            degraded_logged: LogBudget::default(),
-            sockets_logged: LogBudget::default(),
+            log: settings,
+            troubles: Troubles::default(),
+            colo: OnceCell::new(),
+            denials_logged: budget(settings.sample),
+            faults_logged: budget(MILLION),
+            degraded_logged: budget(MILLION),
+            sockets_logged: budget(MILLION),
             head: Cell::default(),
             _on_origin_failure: handler,
+        };
+        if let State::Ready(gate) = &isolate.state {
+            for text in &gate.report().warnings {
+                log::warning(&isolate, text, now());
+            }
         }
+        isolate
     }
 
     fn ready(

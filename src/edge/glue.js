@@ -352,9 +352,27 @@ export function bytesResponse(status, body, kept) {
   return new Response(body.slice(), { status, headers: kept === undefined ? {} : { [KEPT]: kept } });
 }
 
-/** Continent and longitude of where a request is from, as far as the platform says, as lines. */
+/**
+ * Continent and longitude of where a request is from, and the data centre that it came to, as far as the
+ * platform says, as lines.
+ */
 export function placeOf(request) {
-  return `${request.cf?.continent ?? ""}\n${request.cf?.longitude ?? ""}`;
+  const { cf } = request;
+  return `${cf?.continent ?? ""}\n${cf?.longitude ?? ""}\n${cf?.colo ?? ""}`;
+}
+
+let logsFaults = true;
+
+/** Says whether such lines are written. */
+export function logFaults(isOn) {
+  logsFaults = isOn;
+}
+
+/** Writes a line about a fault that the wasm does not see. */
+export function logFault(event, error) {
+  if (!logsFaults) return;
+  const time = Math.floor(Date.now() / 1000);
+  console.error(JSON.stringify({ detail: String(error), event, level: "error", time }));
 }
 
 /** Runs a statement in the database of an object: its rows as lists, or nothing if it fails. */
@@ -443,7 +461,7 @@ export function takeLeash(object, tags, first) {
     if (first.length > 0) leash.send(first.slice());
     return new Response(null, { status: 101, webSocket: outer });
   } catch (error) {
-    console.error(JSON.stringify({ event: "leash_failed", detail: String(error) }));
+    logFault("leash_failed", error);
     return undefined;
   }
 }
@@ -464,7 +482,7 @@ export function say(leash, said) {
 }
 
 function storageFailed(error) {
-  console.error(JSON.stringify({ event: "storage_failed", detail: String(error) }));
+  logFault("storage_failed", error);
 }
 
 /** Sees to it that the object is called within that time. A call that is due sooner stays. */

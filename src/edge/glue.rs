@@ -150,9 +150,13 @@ extern "C" {
     #[wasm_bindgen(js_name = bytesResponse)]
     pub(super) fn bytes_response(status: u16, body: &[u8], kept: Option<u32>) -> JsValue;
 
-    /// Continent and longitude of where a request is from, as lines.
+    /// Continent and longitude of where a request is from, and the data centre that it came to, as lines.
     #[wasm_bindgen(js_name = placeOf)]
     pub(super) fn place_of(request: &Request) -> String;
+
+    /// Whether lines are written about faults that the wasm does not see.
+    #[wasm_bindgen(js_name = logFaults)]
+    pub(super) fn log_faults(is_on: bool);
 
     /// The rows of a statement as lists, or `undefined` if it failed.
     #[wasm_bindgen(js_name = sql)]
@@ -253,6 +257,10 @@ extern "C" {
     /// Writes a line that operators need to see.
     #[wasm_bindgen(js_namespace = console, js_name = log)]
     pub(super) fn console_log(line: &str);
+
+    /// Writes a line about something that is not as it should be.
+    #[wasm_bindgen(js_namespace = console, js_name = warn)]
+    pub(super) fn console_warn(line: &str);
 
     /// Writes a line about a fault of ours.
     #[wasm_bindgen(js_namespace = console, js_name = error)]

@@ -23,11 +23,11 @@ use web_sys::Request;
 use super::boot::{Isolate, State};
 use super::crypto::RuntimeCrypto;
 use super::glue::{self, Object};
-use super::now;
 use super::objects::{
     self, Asked, Known, RELAY, StorageFailed, as_number, cell, date_cell, number, sql, target_cell,
     text_cell,
 };
+use super::{log, now};
 use crate::core::claims::{Millis, NumericDate};
 use crate::core::json::{object, parse_strict};
 use crate::core::metrics::ledger::Account;
@@ -461,7 +461,8 @@ impl Hub {
         }
         timed.push((latest, began));
         let action = if effect == Effect::Undo { "undone" } else { "revoked" };
-        log_entry(action, latest, target, by, now);
+        let isolate = Isolate::of(&self.object.env());
+        log::revocation(isolate, action, latest, target, by, began);
         Ok(latest)
     }
 
@@ -701,20 +702,6 @@ impl Hub {
         }
         glue::set_alarm(&self.object, wait_ms).await;
     }
-}
-
-/// One line for each change of the log: who did what, and to which target. Values that name people are
-/// not in it.
-fn log_entry(what: &str, number: Number, target: Fingerprint, by: &str, now: NumericDate) {
-    let line = object! {
-        "event": "revocation",
-        "action": what,
-        "sequence": number,
-        "id": target.to_string(),
-        "by": by,
-        "time": now,
-    };
-    glue::console_log(&line.to_string());
 }
 
 fn json_response(body: &Value) -> JsValue {

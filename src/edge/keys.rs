@@ -41,6 +41,7 @@ pub(super) async fn fetch(isolate: &Isolate, gate: &Ready, provider: usize) -> F
         && let sought = isolate.kv.get(&kv_key, None).await
         && gate.hear_stored_keys(provider, &kv_key, sought.stored(), now())
     {
+        log::keys_fetched(isolate, gate, provider, now());
         return found;
     }
     gate.begin_keys(provider, now());
@@ -50,10 +51,16 @@ pub(super) async fn fetch(isolate: &Isolate, gate: &Ready, provider: usize) -> F
             .map_err(|silence| silence.name().to_owned()),
         Err(why) => Err(why),
     };
-    let change = gate.hear_keys(provider, reply, now()).unwrap_or_else(|why| {
-        log::keys_not_fetched(&configured.name, &why);
-        None
-    });
+    let change = match gate.hear_keys(provider, reply, now()) {
+        Ok(change) => {
+            log::keys_fetched(isolate, gate, provider, now());
+            change
+        }
+        Err(why) => {
+            log::keys_not_fetched(isolate, gate, provider, &why, now());
+            None
+        }
+    };
     Fetched { change, is_new: true }
 }
 

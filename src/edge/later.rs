@@ -32,6 +32,8 @@ impl Waiting {
     /// The promise of the response. A client that leaves does not stop what leads to it: others may
     /// wait for what it finds out, and what would never go on would stay in memory for good.
     pub(super) fn answer(self, question: Question) -> JsValue {
+        // What is found out may be worth a line that says where.
+        self.isolate.see_colo(&self.request);
         self.context.clone().promise(self.decided(question))
     }
 
@@ -61,7 +63,9 @@ impl Waiting {
                     return metrics::answer(isolate, gate, self.request, &self.context);
                 }
                 Ok(Decision::Ask(next)) => question = next,
-                Err(denial) => return respond::deny(isolate, &head, &denial, now(), None),
+                Err(denial) => {
+                    return respond::deny(isolate, &self.request, &head, &denial, now(), None);
+                }
             }
         }
     }
@@ -102,7 +106,7 @@ impl Waiting {
         let call = {
             let (context, told) = (self.context.clone(), Rc::clone(&told));
             glue::promise(async move {
-                let mut heard = inquire(gate, inquiry).await;
+                let mut heard = inquire(isolate, gate, inquiry).await;
                 store(isolate, &context, heard.change.take());
                 told.replace(Some(heard));
                 JsValue::UNDEFINED
@@ -142,7 +146,7 @@ pub(super) async fn find_out(
             None
         }
         Question::Verdict(inquiry) => {
-            let mut told = inquire(gate, inquiry).await;
+            let mut told = inquire(isolate, gate, inquiry).await;
             let change = told.change.take();
             findings.learn(told);
             change
@@ -164,7 +168,7 @@ pub(super) async fn find_out(
 }
 
 /// Asks the auth service.
-async fn inquire(gate: &Ready, inquiry: Inquiry) -> Told {
+async fn inquire(isolate: &Isolate, gate: &Ready, inquiry: Inquiry) -> Told {
     let reply = match gate.service_call(&inquiry, now()) {
         Some(ServiceCall { url, authorization, form, timeout_ms }) => {
             let authorization = authorization.as_deref();
@@ -174,7 +178,7 @@ async fn inquire(gate: &Ready, inquiry: Inquiry) -> Told {
     };
     let told = gate.hear_verdict(inquiry, reply, now());
     if let Some(news) = &told.news {
-        log::breaker(gate.provider_name(news.provider), news, now());
+        log::breaker(isolate, gate.provider_name(news.provider), news, now());
     }
     told
 }
@@ -189,9 +193,11 @@ pub(super) fn after_decision(
 ) {
     store(isolate, context, findings.take_change());
     if gate.take_list_due() {
+        isolate.see_colo(request);
         drop(revocations::refresh_later(isolate, gate, Clone::clone(request), context));
     }
     if let Some(provider) = gate.take_due() {
+        isolate.see_colo(request);
         context.wait_until(&keys::fetch_later(isolate, gate, provider));
     }
     metrics::watch(isolate, gate, context);

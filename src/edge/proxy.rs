@@ -21,7 +21,7 @@ pub(super) fn forward(
     mut permit: Permit<'static>,
 ) -> JsValue {
     if !permit.mode().is_normal() {
-        log::degraded(isolate, head, &permit, now());
+        log::degraded(isolate, gate, request, head, &permit, now());
     }
     let upgrade = permit.take_upgrade();
     let (service, url, edits) = (&isolate.service, permit.url(), permit.edits());

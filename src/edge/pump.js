@@ -4,7 +4,7 @@
 //
 // What the wasm calls here does not throw. An exception that passes through the wasm ends its instance, and
 // with it the sockets of everybody else.
-import { forward, originFailed, outgoing, send, within } from "./glue.js";
+import { forward, logFault, originFailed, outgoing, send, within } from "./glue.js";
 
 const CLIENT = 0;
 const ORIGIN = 1;
@@ -151,7 +151,7 @@ class Pump {
     } catch (error) {
       detail = String(error);
     }
-    console.error(JSON.stringify({ event: "socket_failed", detail }));
+    logFault("socket_failed", detail);
     this.end(1013, "supervision_lost");
     this.finish();
   }

@@ -1,43 +1,30 @@
 //! Responses of our own.
 
 use wasm_bindgen::JsValue;
+use web_sys::Request;
 
 use super::boot::{Isolate, State};
-use super::glue;
+use super::{glue, log};
 use crate::core::claims::Millis;
-use crate::core::denial::{Denial, LogContext, Recipient, TextResponse};
+use crate::core::denial::{Denial, Recipient, TextResponse};
 use crate::core::request::RequestHead;
 
 /// Sends a denial and logs it. `detail` is what the platform said, for the log alone.
 #[inline(never)] // see docs/performance.md, "Cold start"
 pub(super) fn deny(
     isolate: &Isolate,
+    request: &Request,
     head: &RequestHead<'_>,
     denial: &Denial,
     now: Millis,
     detail: Option<&str>,
 ) -> JsValue {
-    let now = now.div_euclid(1_000);
     let settings = match &isolate.state {
         State::Ready(gate) => Some(gate.settings()),
         State::Misconfigured(_) => None,
     };
     let failure_id = isolate.failure_id();
-    let provider = denial
-        .provider
-        .and_then(|position| settings?.providers.get(position))
-        .map(|provider| provider.name.as_str());
-    if let Some(left_out) = isolate.log_budget(denial.reason.code()).take(now) {
-        glue::console_log(&denial.log_line(&LogContext {
-            now,
-            failure_id: &failure_id,
-            method: head.method,
-            path: head.path,
-            provider,
-            left_out,
-            detail,
-        }));
-    }
+    log::denial(isolate, request, head, denial, &failure_id, now, detail);
     let allowed_origin = head.header("origin").filter(|origin| {
         settings.is_some_and(|settings| settings.allowed_origins.iter().any(|one| one == origin))
     });

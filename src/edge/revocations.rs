@@ -62,10 +62,11 @@ impl Relays {
     pub(super) fn name(&self, gate: &Ready, request: Option<&Request>) -> &RelayName {
         self.name.get_or_init(|| {
             let place = request.map(glue::place_of).unwrap_or_default();
-            let (continent, longitude) = place.split_once('\n').unwrap_or_default();
+            let mut place = place.split('\n');
+            let (continent, longitude) = (place.next().unwrap_or_default(), place.next());
             let relays_per_region = gate.settings().revocation.relays_per_region;
             let random = RuntimeCrypto.random();
-            let degrees = longitude.split('.').next().and_then(|degrees| degrees.parse().ok());
+            let degrees = longitude.and_then(|it| it.split('.').next()?.parse().ok());
             RelayName::choose(continent, degrees, random, relays_per_region)
         })
     }
@@ -195,6 +196,7 @@ pub(super) fn hear(isolate: &Isolate, gate: &Ready, part: &[u8], asked_at: Milli
     let why = match gate.hear_delta(part, asked_at, now()) {
         Ok(head) if !head.is_whole() => return Heard::Part(gate.list_position()),
         Ok(head) if head.age_ms.is_some_and(|age_ms| i64::from(age_ms) <= usual_ms) => {
+            log::list_refreshed(isolate, now());
             return Heard::All;
         }
         Ok(_) => "the relay does not reach the hub",
@@ -208,7 +210,7 @@ pub(super) fn hear(isolate: &Isolate, gate: &Ready, part: &[u8], asked_at: Milli
 
 fn failed(isolate: &Isolate, gate: &Ready, why: &str, now: Millis) {
     gate.list_was_not_refreshed(now);
-    log::list_not_refreshed(isolate, why, now);
+    log::list_not_refreshed(isolate, gate, why, now);
 }
 
 /// What a relay is asked: what came after a position, and how old it may be.

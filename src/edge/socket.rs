@@ -19,8 +19,9 @@ use super::crypto::RuntimeCrypto;
 use super::objects::{ANSWER, NOTICE};
 use super::{glue, now, respond};
 use crate::core::claims::Millis;
-use crate::core::denial::{Denial, Reason, cut};
+use crate::core::denial::{Denial, Reason};
 use crate::core::json::object;
+use crate::core::log::cut;
 use crate::core::request::RequestHead;
 use crate::core::socket::{Due, Ending, Sent, Session, Side};
 use crate::core::verify::SignatureEngine as _;
@@ -113,6 +114,7 @@ impl Supervisor {
             Session::open(gate.terms(&watch), gate.leash(&watch, now), RuntimeCrypto.random(), now);
         // While there is a request to tell where this is.
         isolate.relays.name(gate, Some(request));
+        isolate.see_colo(request);
         Self(Rc::new(Socket {
             isolate,
             gate,
@@ -188,7 +190,8 @@ impl Supervisor {
         let packed = isolate.head(request);
         let denial = Denial { provider: self.0.watch.borrow().provider(), ..Denial::new(reason) };
         gate.tally().deny(denial.reason);
-        respond::deny(isolate, &RequestHead::unpack(packed.as_str()), &denial, now(), None)
+        let head = RequestHead::unpack(packed.as_str());
+        respond::deny(isolate, request, &head, &denial, now(), None)
     }
 
     /// The socket is open. In how many milliseconds to wake.

@@ -325,6 +325,13 @@ impl<E: SignatureEngine> Gate<E> {
         }
     }
 
+    /// How old the published keys of a provider are, for the log.
+    #[must_use]
+    pub fn keys_state(&self, provider: usize, now: Millis) -> &'static str {
+        let age = self.keys.get(provider).and_then(|keys| keys.age(now));
+        age.unwrap_or(Age::Absent).name()
+    }
+
     /// Whether KV may have keys of a provider that are not here.
     #[must_use]
     pub fn stored_keys(&self, provider: usize, now: Millis) -> Option<String> {

@@ -16,7 +16,7 @@ use crate::core::claims::{Millis, NumericDate};
 use crate::core::config::{self, OnStale};
 use crate::core::denial::{Denial, Reason};
 use crate::core::json::object;
-use crate::core::refresh::{RefreshClock, Schedule, Step};
+use crate::core::refresh::{Age, RefreshClock, Schedule, Step};
 use crate::core::revocation::delta::{Delta, Head};
 use crate::core::revocation::entry::{LogId, Number};
 use crate::core::revocation::list::RevocationList;
@@ -368,6 +368,13 @@ impl<E: SignatureEngine> Gate<E> {
         if let Some(revocations) = &self.revocations {
             revocations.clock.borrow_mut().failed_to_fetch(now);
         }
+    }
+
+    /// How old the list is, for the log.
+    #[must_use]
+    pub fn list_state(&self, now: Millis) -> &'static str {
+        let clock = self.revocations.as_ref().map(|revocations| revocations.clock.borrow());
+        clock.map_or(Age::Absent, |clock| clock.age(now)).name()
     }
 
     /// A refresh that began at `asked_at` was answered by the relay itself.

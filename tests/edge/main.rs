@@ -24,6 +24,7 @@ mod cache;
 mod denials;
 mod forwarding;
 mod harness;
+mod logs;
 mod metrics;
 mod misconfiguration;
 mod outages;

@@ -97,6 +97,9 @@ async fn a_mistake_in_the_table_names_its_place() {
             "AUTH.clock_skew_seconds".into(),
             vec!["-1"],
         ),
+        ("log level", new().set("log.level", "debug"), "AUTH.log.level".into(), vec!["warning"]),
+        ("share of lines", new().set("log.sample", 2), "AUTH.log.sample".into(), vec!["0 to 1"]),
+        ("an unknown key below", new().set("log.x", 1), "AUTH.log.x".into(), vec!["sample"]),
         ("admin path", new().set("admin_path", "admin"), "AUTH.admin_path".into(), vec!["admin"]),
         (
             "no algorithms",

@@ -1,5 +1,7 @@
 //! What is wrong with a configuration is said with its place, what was found and what is expected.
 
+use edgeward::core::config::Log;
+use edgeward::core::log::Level;
 use edgeward::gate::{Bindings, Gate};
 use serde_json::{Value, json};
 
@@ -37,7 +39,7 @@ fn every_mistake_names_its_place_what_was_found_and_what_is_expected() {
             "AUTH.orign: found the unknown key \"orign\"; expected one of `origin`, `admin_path`, \
              `test_page`, `clock_skew_seconds`, `max_token_bytes`, `validation_cache`, \
              `validation_cache_timeout_ms`, `providers`, `token`, `rules`, `forward`, \
-             `revocation`, `websocket`",
+             `revocation`, `websocket`, `log`",
         ),
         (
             "/clock_skew_seconds",
@@ -65,6 +67,42 @@ fn every_mistake_names_its_place_what_was_found_and_what_is_expected() {
             "/validation_cache",
             json!("on"),
             "AUTH.validation_cache: found \"on\"; expected one of `auto`, `always`, `off`",
+        ),
+        (
+            "/log",
+            json!({ "levle": "info" }),
+            "AUTH.log.levle: found the unknown key \"levle\"; expected one of `level`, `sample`, \
+             `lines_per_second`",
+        ),
+        (
+            "/log",
+            json!({ "level": "debug" }),
+            "AUTH.log.level: found \"debug\"; expected one of `info`, `warning`, `error`, `off`",
+        ),
+        (
+            "/log",
+            json!({ "sample": 1.5 }),
+            "AUTH.log.sample: found 1.5; expected a number from 0 to 1",
+        ),
+        (
+            "/log",
+            json!({ "sample": -1 }),
+            "AUTH.log.sample: found -1; expected a number from 0 to 1",
+        ),
+        (
+            "/log",
+            json!({ "sample": "0.1" }),
+            "AUTH.log.sample: found the text \"0.1\"; expected a number from 0 to 1",
+        ),
+        (
+            "/log",
+            json!({ "lines_per_second": 0 }),
+            "AUTH.log.lines_per_second: found 0; expected 1 to 1000",
+        ),
+        (
+            "/log",
+            json!({ "lines_per_second": 1001 }),
+            "AUTH.log.lines_per_second: found 1001; expected 1 to 1000",
         ),
         ("/max_token_bytes", json!(10), "AUTH.max_token_bytes: found 10; expected 256 to 65536"),
         ("/providers", json!({}), "AUTH.providers: found a table; expected a list"),
@@ -639,4 +677,32 @@ fn the_halves_of_an_assertion_key_must_belong_together() {
         let problems = setup.problems();
         assert_eq!(problems.is_empty(), works, "{problems:?}");
     }
+}
+
+#[test]
+fn which_lines_are_written_is_read_from_the_configuration() {
+    let log = |table: Value| setup().with(json!({ "log": table })).gate().settings().log;
+    let usual = Log { level: Some(Level::Info), sample: 1_000_000, lines_per_second: 100 };
+    assert_eq!((log(json!({})), setup().gate().settings().log), (usual, usual));
+    for (level, expected) in [
+        ("info", Some(Level::Info)),
+        ("warning", Some(Level::Warning)),
+        ("error", Some(Level::Error)),
+        ("off", None),
+    ] {
+        assert_eq!(log(json!({ "level": level })).level, expected);
+    }
+    // TOML knows 1 and 1.0, and both become numbers of JSON.
+    for (sample, expected) in [
+        (json!(1), 1_000_000),
+        (json!(1.0), 1_000_000),
+        (json!(0), 0),
+        (json!(0.0), 0),
+        (json!(0.07), 70_000),
+        (json!(0.1), 100_000),
+        (json!(1e-9), 1),
+    ] {
+        assert_eq!(log(json!({ "sample": sample })).sample, expected, "{sample}");
+    }
+    assert_eq!(log(json!({ "lines_per_second": 1000 })).lines_per_second, 1_000);
 }

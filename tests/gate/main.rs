@@ -16,6 +16,7 @@ mod claims;
 mod explain;
 mod fixture;
 mod health;
+mod logs;
 mod memory;
 mod metrics;
 #[path = "../support/native.rs"]

@@ -8,9 +8,12 @@ use serde_json::Value;
 
 use super::super::access::{Enforcement, Freshness, Upgrades};
 use super::super::json::{self, JsonFault};
+use super::super::log::Level;
 use super::super::problem::Problem;
 use super::reader::{A_LIST, A_TEXT, Reader, as_list, as_text, kind};
-use super::{DEFAULT_ADMIN_PATH, OnOutage, OnStale, OpaqueTokens, TABLE, ValidationCache};
+use super::{
+    self as config, DEFAULT_ADMIN_PATH, OnOutage, OnStale, OpaqueTokens, TABLE, ValidationCache,
+};
 
 /// How often a published key set is fetched, in seconds.
 const DEFAULT_REFRESH_SECONDS: u64 = 300;
@@ -40,6 +43,14 @@ pub(super) struct Table {
     pub(super) forward: Forward,
     pub(super) revocation: Option<Revocation>,
     pub(super) websocket: Websocket,
+    pub(super) log: Log,
+}
+
+#[derive(Debug)]
+pub(super) struct Log {
+    pub(super) level: Option<Level>,
+    pub(super) sample: u32,
+    pub(super) lines_per_second: u64,
 }
 
 #[derive(Debug)]
@@ -200,6 +211,28 @@ impl Table {
             forward: reader.table("forward", Forward::read),
             revocation: reader.table_if_any("revocation", Revocation::read),
             websocket: reader.table("websocket", Websocket::read),
+            log: reader.table("log", Log::read),
+        }
+    }
+}
+
+impl Log {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        let default = config::Log::default();
+        Self {
+            level: reader
+                .one_of(
+                    "level",
+                    &[
+                        ("info", Some(Level::Info)),
+                        ("warning", Some(Level::Warning)),
+                        ("error", Some(Level::Error)),
+                        ("off", None),
+                    ],
+                )
+                .unwrap_or(default.level),
+            sample: reader.share_or("sample", default.sample),
+            lines_per_second: reader.number_or("lines_per_second", default.lines_per_second.into()),
         }
     }
 }

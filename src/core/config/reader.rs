@@ -6,6 +6,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::core::log_budget::MILLION;
 use crate::core::problem::{Problem, quoted};
 
 pub(super) const A_TEXT: &str = "a text";
@@ -77,6 +78,12 @@ impl Reader<'_> {
             |value| value.as_u64().ok_or(value),
             "a whole number that is not negative",
         )
+    }
+
+    /// A share of something, in millionths. What is less than one is not taken for nothing.
+    pub(super) fn share_or(&mut self, key: &'static str, default: u32) -> u32 {
+        self.optional(key, |value| share(&value).ok_or(value), "a number from 0 to 1")
+            .unwrap_or(default)
     }
 
     /// One of a few words, if there is one.
@@ -289,6 +296,17 @@ pub(super) fn as_list(value: Value) -> Result<Vec<Value>, Value> {
         Value::Array(list) => Ok(list),
         other => Err(other),
     }
+}
+
+fn share(value: &Value) -> Option<u32> {
+    let share = value.as_f64().filter(|share| (0.0..=1.0).contains(share))?;
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is between 0 and a million"
+    )]
+    let millionths = (share * f64::from(MILLION) + 0.5) as u32;
+    Some(if share > 0.0 { millionths.max(1) } else { 0 })
 }
 
 fn as_table(value: Value) -> Result<Map<String, Value>, Value> {

@@ -10,7 +10,7 @@ mod websocket;
 
 use super::super::access::Freshness;
 use super::super::problem::{Problem, quoted};
-use super::{OnOutage, Origin, Provider, Settings, TABLE, read};
+use super::{Log, OnOutage, Origin, Provider, Settings, TABLE, read};
 use forward::forward;
 use providers::providers;
 use revocation::revocation;
@@ -31,6 +31,9 @@ const CACHE_TIMEOUT_MS: std::ops::RangeInclusive<u64> = 1..=5_000;
 
 /// Longer than a request can wait is a mistake; shorter than one round trip as well.
 const TIMEOUT_MS: std::ops::RangeInclusive<u64> = 50..=10_000;
+
+/// Nobody reads more, in each isolate, and all of them are paid for.
+const LINES_PER_SECOND: std::ops::RangeInclusive<u64> = 1..=1_000;
 
 /// Where the mistakes go.
 #[derive(Default)]
@@ -107,6 +110,10 @@ pub(super) fn validate(table: read::Table) -> Result<Settings, Vec<Problem>> {
     let revocation = revocation(table.revocation, &providers, &mut problems);
     // (9)
     let websocket = websocket(table.websocket, &mut problems);
+    // (10)
+    let read::Log { level, sample, lines_per_second } = table.log;
+    within(lines_per_second, &LINES_PER_SECOND, "log.lines_per_second", &mut problems);
+    let log = Log { level, sample, lines_per_second: small(lines_per_second) };
 
     match (origin, rules, forward) {
         (Some(origin), Some(rules), Some(forward)) if problems.0.is_empty() => Ok(Settings {
@@ -127,6 +134,7 @@ pub(super) fn validate(table: read::Table) -> Result<Settings, Vec<Problem>> {
             forward,
             revocation,
             websocket,
+            log,
         }),
         _ => Err(problems.0),
     }

@@ -1,6 +1,7 @@
 //! Why a supervised WebSocket ends that neither side has closed.
 
 use super::super::denial::{Code, Reason};
+use super::super::log::Level;
 
 /// Why it ends. Codes and names are part of the interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +71,21 @@ impl Ending {
             Self::MessageTooLarge => "message_too_large",
             Self::IdleTimeout => "idle_timeout",
             Self::OriginUnreachable => "origin_unreachable",
+        }
+    }
+
+    /// How much its log line matters: what tokens and the two sides do is no fault.
+    #[must_use]
+    pub const fn level(self) -> Level {
+        match self {
+            Self::TokenExpired
+            | Self::TokenRevoked
+            | Self::TokenInvalid
+            | Self::InsufficientScope
+            | Self::SlowConsumer
+            | Self::MessageTooLarge
+            | Self::IdleTimeout => Level::Info,
+            Self::AuthUnavailable | Self::SupervisionLost | Self::OriginUnreachable => Level::Error,
         }
     }
 

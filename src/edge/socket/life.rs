@@ -65,8 +65,11 @@ impl Socket {
         self.ended.set(Some(ending));
         self.session.borrow_mut().close(now());
         self.gate.tally().end_socket(ending);
-        let provider = self.watch.borrow().provider().map(|at| self.gate.provider_name(at));
-        log::socket_ended(self.isolate, ending, &self.path, provider, self.began_at, now());
+        let watch = self.watch.borrow();
+        let provider = watch.provider().map(|at| self.gate.provider_name(at));
+        let whose = (provider, watch.subject_tag());
+        log::socket_ended(self.isolate, ending, &self.path, whose, self.began_at, now());
+        drop(watch);
         pump.end(ending.code(), ending.name());
         // Whoever does not answer the Close frame is cut off.
         pump.arm(self.next());
@@ -288,7 +291,8 @@ impl Socket {
                 }
                 Renewal::Refused(denial) => {
                     let failure_id = isolate.failure_id();
-                    log::renewal_refused(isolate, &denial, &self.path, &failure_id, now);
+                    let path = &self.path;
+                    log::renewal_refused(isolate, gate, &denial, token, path, &failure_id, now);
                     let code = denial.reason.code().name();
                     break object! { "renewed": false, "code": code, "failure_id": failure_id };
                 }
