@@ -9,6 +9,7 @@
 
 mod boot;
 mod crypto;
+mod events;
 mod exchange;
 mod explain;
 mod glue;

@@ -10,6 +10,7 @@ use wasm_bindgen::prelude::Closure;
 use web_sys::Request;
 
 use super::crypto::RuntimeCrypto;
+use super::events::Events;
 use super::head::PackedHead;
 use super::kv::Kv;
 use super::revocations::Relays;
@@ -48,6 +49,8 @@ pub(super) struct Isolate {
     pub(super) kv: Kv,
     /// Where revocations come from.
     pub(super) relays: Relays,
+    /// Where data points go.
+    pub(super) events: Events,
     _on_origin_failure: Closure<dyn Fn(Request, String) -> JsValue>,
 }
 
@@ -146,6 +149,7 @@ impl Isolate {
             service,
             kv,
             relays,
+            events: Events::of(env),
             failure_ids: FailureIds::new(),
             log: settings,
             troubles: Troubles::default(),

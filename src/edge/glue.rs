@@ -74,6 +74,14 @@ extern "C" {
     #[wasm_bindgen(js_name = signPss)]
     pub(super) fn sign_pss(hash: u8, key: &JsValue, message: &[u8]) -> Option<Vec<u8>>;
 
+    /// A dataset of Analytics Engine, or `undefined`.
+    #[wasm_bindgen(js_name = dataset)]
+    pub(super) fn dataset(env: &JsValue, name: &str) -> JsValue;
+
+    /// Writes a data point.
+    #[wasm_bindgen(js_name = writeDataPoint)]
+    pub(super) fn write_data_point(dataset: &JsValue, words: &str);
+
     /// A KV namespace, or `undefined`.
     #[wasm_bindgen(js_name = kvNamespace)]
     pub(super) fn kv_namespace(env: &JsValue, name: &str) -> JsValue;

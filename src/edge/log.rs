@@ -102,6 +102,27 @@ pub(super) fn denial(
     write_about(isolate, line, head, denial.reason.checked(), found, received);
 }
 
+/// A request goes on that would have been denied, if its rule did not only record.
+#[inline(never)] // see docs/performance.md, "Cold start"
+pub(super) fn shadowed(
+    isolate: &Isolate,
+    request: &Request,
+    head: &RequestHead<'_>,
+    permit: &Permit<'_>,
+    denial: &Denial,
+    now: Millis,
+) {
+    isolate.see_colo(request);
+    let code = denial.reason.code();
+    let budget = Some(isolate.log_budget(code));
+    let Some(mut line) = begin(isolate, code.level(), "shadow", budget, now) else { return };
+    denial.log(&mut line, &isolate.failure_id(), None);
+    let received = || head.header(TRACEPARENT).and_then(trace_id);
+    let forwarded = begun_by(permit.edits()).or_else(received);
+    let found = (denial.provider, denial.rule);
+    write_about(isolate, line, head, denial.reason.checked(), found, forwarded);
+}
+
 /// A request passes on less than was asked for.
 #[inline(never)] // see docs/performance.md, "Cold start"
 pub(super) fn degraded(

@@ -6,7 +6,7 @@ use web_sys::Request;
 use super::boot::{Isolate, Ready};
 use super::glue::Context;
 use super::socket::{Supervisor, forward_choosing, supervise};
-use super::{glue, log, now};
+use super::{events, glue, log, now};
 use crate::core::request::RequestHead;
 use crate::gate::{Body, Permit, Upgrade};
 
@@ -23,6 +23,10 @@ pub(super) fn forward(
     if !permit.mode().is_normal() {
         log::degraded(isolate, gate, request, head, &permit, now());
     }
+    if let Some(denial) = permit.shadowed() {
+        log::shadowed(isolate, request, head, &permit, denial, now());
+    }
+    events::permitted(isolate, &permit);
     let upgrade = permit.take_upgrade();
     let (service, url, edits) = (&isolate.service, permit.url(), permit.edits());
     match (upgrade, permit.protocol()) {

@@ -4,7 +4,7 @@ use wasm_bindgen::JsValue;
 use web_sys::Request;
 
 use super::boot::{Isolate, State};
-use super::{glue, log};
+use super::{events, glue, log};
 use crate::core::claims::Millis;
 use crate::core::denial::{Denial, Recipient, TextResponse};
 use crate::core::request::RequestHead;
@@ -25,6 +25,7 @@ pub(super) fn deny(
     };
     let failure_id = isolate.failure_id();
     log::denial(isolate, request, head, denial, &failure_id, now, detail);
+    events::denied(isolate, denial);
     let allowed_origin = head.header("origin").filter(|origin| {
         settings.is_some_and(|settings| settings.allowed_origins.iter().any(|one| one == origin))
     });

@@ -22,6 +22,7 @@ mod alerts;
 mod auth_service;
 mod cache;
 mod denials;
+mod events;
 mod forwarding;
 mod harness;
 mod logs;

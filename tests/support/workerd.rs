@@ -17,8 +17,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const CONFIG: &str = "config.capnp";
 const NO_V8_FLAGS: &str = "v8Flags = [],";
 
-/// A Worker and its configuration on disk, ready to be served, and how many there are besides it.
-pub struct Files(TempDir, usize);
+/// A Worker and its configuration on disk, ready to be served, how many there are besides it, and what
+/// workerd is told.
+pub struct Files(TempDir, usize, &'static [&'static str]);
 
 /// What Workers have besides modules and bindings. Nothing, unless it is said.
 #[derive(Default)]
@@ -80,7 +81,7 @@ impl Files {
         let list: Vec<_> = list.collect();
         let config = capnp(&list.join(", "), services, bindings, extras);
         fs::write(directory.path().join(CONFIG), config).expect("the configuration is written");
-        Self(directory, extras.others.len())
+        Self(directory, extras.others.len(), &[])
     }
 
     /// The same, with these flags for V8.
@@ -91,6 +92,13 @@ impl Files {
         let config = config.replace(NO_V8_FLAGS, &format!("v8Flags = {flags:?},"));
         fs::write(path, config).expect("the configuration is written");
         self
+    }
+
+    /// The same, with bindings that the runtime calls experimental.
+    #[allow(dead_code, reason = "most have none")]
+    pub fn with_experimental_bindings(self) -> Self {
+        let Self(directory, others, _) = self;
+        Self(directory, others, &["--experimental"])
     }
 
     /// Of a Worker as `tools/build.sh` leaves it in a directory.
@@ -133,6 +141,7 @@ impl Workerd {
             .arg(files.0.path().join(CONFIG))
             // The port is reported among the lines of the Worker.
             .arg("--control-fd=1")
+            .args(files.2)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

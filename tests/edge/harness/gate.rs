@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{DataCentre, Kv, Origin, PATIENCE, Relays, get, mint};
+use super::{DataCentre, Faults, Kv, Origin, PATIENCE, Relays, get, mint};
 use crate::workerd::{self, Extras, Files, Workerd};
 
 /// The admin token of every gate that has one.
@@ -32,6 +32,8 @@ pub struct Setup {
     /// Service and member of the shared cache.
     cache: Option<(String, String)>,
     v8_flags: Vec<String>,
+    /// Where data points go.
+    events: Option<SocketAddr>,
 }
 
 /// A running workerd; it ends with this value.
@@ -63,6 +65,7 @@ impl Setup {
             others: 0,
             cache: None,
             v8_flags: Vec::new(),
+            events: None,
         }
         .var("ALLOW_DEGRADED_AUTH", "false")
         .secret("JWT_KEYS", &mint::jwks(&mint::all()))
@@ -140,6 +143,12 @@ impl Setup {
         self
     }
 
+    /// Adds the dataset `AUTH_EVENTS`; the runtime sends what is written to this service.
+    pub fn events(mut self, service: &Faults) -> Self {
+        self.events = Some(service.addr);
+        self
+    }
+
     /// Adds the Durable Objects.
     pub fn relays(mut self, relays: &Relays) -> Self {
         self.relays = Some(relays.services());
@@ -192,6 +201,11 @@ impl Setup {
         let origin = self.service.map(workerd::origin_service);
         let kv = self.kv.map(|address| workerd::kv_service("AUTH_KV", address));
         let mut services = String::new();
+        if let Some(address) = self.events {
+            services =
+                format!("(name = \"events\", external = (address = \"{address}\", http = ())),\n");
+            bindings.push_str("(name = \"AUTH_EVENTS\", analyticsEngine = \"events\"),\n");
+        }
         for (service, binding) in origin.into_iter().chain(kv).chain(self.relays.clone()) {
             services.push_str(&service);
             bindings.push_str(&binding);
@@ -232,7 +246,11 @@ impl Gate {
         }
         let start = move || {
             let files = Files::with(&modules, &services, &bindings, &extras);
-            Workerd::serve(files.with_v8_flags(&setup.v8_flags), Command::new(workerd::binary()))
+            let mut files = files.with_v8_flags(&setup.v8_flags);
+            if setup.events.is_some() {
+                files = files.with_experimental_bindings();
+            }
+            Workerd::serve(files, Command::new(workerd::binary()))
         };
         let workerd = tokio::task::spawn_blocking(start).await.unwrap();
         let addresses: Vec<_> =
