@@ -136,7 +136,8 @@ pub(super) fn degraded(
     isolate.see_colo(request);
     let budget = Some(&isolate.degraded_logged);
     let Some(mut line) = begin(isolate, Level::Warning, "degraded", budget, now) else { return };
-    line.texts(&[("mode", permit.mode().name())]);
+    let failure_id = isolate.failure_id();
+    line.texts(&[("failure_id", Some(&failure_id)), ("mode", permit.mode().name())]);
     let received = || head.header(TRACEPARENT).and_then(trace_id);
     let found = (permit.provider(), gate.rule_in_log(head));
     let forwarded = begun_by(permit.edits()).or_else(received);

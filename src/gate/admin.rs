@@ -267,6 +267,7 @@ impl<E: SignatureEngine> Gate<E> {
         let (entries, bytes) = self.cache_usage();
         let tally = &self.tally;
         let denied = counts(tally.denied().map(|(reason, count)| (reason.name(), count)));
+        let shadowed = counts(tally.shadowed().map(|(reason, count)| (reason.name(), count)));
         let degraded = tally.degraded().filter_map(|(mode, count)| Some((mode.name()?, count)));
         let rejected = tally.rejected().map(|(why, count)| (why.name(), count));
         let silences = tally.silences().map(|(why, count)| (why.name(), count));
@@ -281,6 +282,7 @@ impl<E: SignatureEngine> Gate<E> {
                 "permitted": tally.permitted(),
                 "degraded": counts(degraded),
                 "denied": denied,
+                "shadowed": shadowed,
             },
             "cache": object! {
                 "entries": entries,

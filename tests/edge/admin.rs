@@ -67,6 +67,7 @@ async fn the_admin_sees_what_became_of_the_requests() {
         json!({
             "permitted": 4,
             "degraded": {},
+            "shadowed": {},
             "denied": { "malformed_token": 2, "no_credentials": 1, "wrong_admin_token": 1 },
         })
     );
@@ -82,7 +83,9 @@ async fn a_request_that_the_origin_did_not_answer_was_permitted_all_the_same() {
     let requests = &report(&gate).await["requests"];
     assert_eq!(
         *requests,
-        json!({ "permitted": 1, "degraded": {}, "denied": { "origin_failed": 1 } })
+        json!({
+            "permitted": 1, "degraded": {}, "denied": { "origin_failed": 1 }, "shadowed": {},
+        })
     );
 }
 

@@ -190,10 +190,11 @@ async fn a_degraded_permit_says_what_the_origin_is_told() {
         let expected = json!({
             "colo": "AMS", "event": "degraded", "kid": "p256", "level": "warning",
             "method": "GET", "mode": "signature", "path": "/a", "provider": "main",
-            "ray": RAY.1, "rule": 1, "subject": found["subject"], "trace_id": trace,
+            "failure_id": found["failure_id"], "ray": RAY.1, "rule": 1, "subject": found["subject"], "trace_id": trace,
         });
         assert_eq!(found, expected);
         assert_eq!(found["subject"].as_str().unwrap().len(), 16);
+        assert!(found["failure_id"].is_string());
         assert_eq!(trace == TRACE, parent == PARENT);
     }
     assert_eq!(lines(&gate, "degraded").len(), 2);

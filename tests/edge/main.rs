@@ -33,6 +33,7 @@ mod paths;
 mod published_keys;
 mod revocations;
 mod services;
+mod shadow;
 mod sockets;
 mod stored;
 mod streaming;

@@ -70,7 +70,7 @@ fn the_health_report_has_these_members_and_no_others() {
         "auth_services": { "answers": 0, "silences": {} },
         "degraded_auth_allowed": false,
         "kv": { "used": true, "hits": 0, "misses": 0, "rejected": {} },
-        "requests": { "permitted": 0, "denied": {}, "degraded": {} },
+        "requests": { "permitted": 0, "denied": {}, "degraded": {}, "shadowed": {} },
         "memory_bytes": 0,
         "websockets": { "open": 0, "opened": 0, "ended": {} },
         "revocations": null,
