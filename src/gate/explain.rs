@@ -98,7 +98,10 @@ impl<E: SignatureEngine> Gate<E> {
         if let Value::Object(members) = &mut explanation {
             let mut add = |name: &str, value: Value| members.insert(name.to_owned(), value);
             add("cache", cache.into());
-            add("checks", self.explain_checks(denial, &judged, token.as_deref()));
+            add(
+                "checks",
+                self.explain_checks(&judged, denial, token.is_some(), candidate.as_ref()),
+            );
             if let Ok(path) = RequestPath::parse(head.path) {
                 add("rules", self.explain_rules(&head, &path));
             }
@@ -121,13 +124,14 @@ impl<E: SignatureEngine> Gate<E> {
     /// Every check in its order: those before the one that failed have passed, unless nobody asks for them.
     fn explain_checks(
         &self,
-        denial: Option<&Denial>,
         judged: &Result<Decision<'_>, Denial>,
-        token: Option<&str>,
+        denial: Option<&Denial>,
+        has_token: bool,
+        candidate: Option<&Candidate<'_>>,
     ) -> Value {
         let failed = denial.and_then(|denial| denial.reason.check());
-        let is_opaque = token.is_some_and(|token| examine(&self.settings, token).is_err());
-        let has_identity = token.is_some()
+        let has_service = |at: usize| self.services.get(at).is_some_and(Option::is_some);
+        let has_identity = has_token
             && match judged {
                 Ok(Decision::Forward(permit)) => permit.provider().is_some() || denial.is_some(),
                 Ok(_) => false,
@@ -137,10 +141,12 @@ impl<E: SignatureEngine> Gate<E> {
             Check::Configuration | Check::Target | Check::Credentials => true,
             // Of a token that only its issuer can read, all that is known is what the auth service says.
             Check::Header | Check::Issuer | Check::Key | Check::Signature => {
-                has_identity && !is_opaque
+                has_identity && candidate.is_some()
             }
             Check::Revocation => has_identity && self.revokes(),
-            Check::AuthService => has_identity && self.services.iter().any(Option::is_some),
+            Check::AuthService => {
+                has_identity && candidate.is_none_or(|candidate| has_service(candidate.provider))
+            }
             Check::Structure | Check::Time | Check::Audience | Check::Rule => has_identity,
             Check::Assertion => has_identity && self.signer.is_some(),
         };

@@ -124,6 +124,30 @@ fn what_is_not_asked_is_not_needed() {
 }
 
 #[test]
+fn only_the_auth_service_of_the_tokens_own_provider_is_one_of_its_checks() {
+    let mut setup = setup();
+    setup.table["providers"].as_array_mut().unwrap().push(json!({
+        "name": "other",
+        "issuer": "https://other.example",
+        "audiences": ["api"],
+        "algorithms": ["HS256"],
+        "keys": ["JWT_KEYS"],
+        "introspection": {
+            "url": "https://other.example/introspect",
+            "client_id": "edge",
+            "client_secret": "CLIENT_SECRET",
+        },
+    }));
+    setup.secret("CLIENT_SECRET", "secret");
+    let explanation = explain(&setup.gate(), &json!({ "path": "/a", "token": token(json!({})) }));
+    assert_eq!(explanation["decision"], "permit");
+    assert_eq!(
+        explanation["checks"][11],
+        json!({ "check": "auth_service", "outcome": "not_needed" })
+    );
+}
+
+#[test]
 fn explaining_counts_as_no_request() {
     let gate = setup().gate();
     explain(&gate, &json!({ "path": "/a", "token": token(json!({})) }));
