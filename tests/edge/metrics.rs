@@ -3,7 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use super::harness::{gate::ADMIN_TOKEN, mint::token, *};
+use super::harness::{
+    gate::ADMIN_TOKEN,
+    mint::{token, token_with},
+    sockets::{Sockets, ending, open},
+    *,
+};
 use super::revocations::revoked;
 
 fn setup(origin: &Origin, relays: &Relays) -> Setup {
@@ -30,6 +35,7 @@ async fn metrics(gate: &Gate) -> BTreeMap<String, f64> {
 
 const PERMITTED: &str = r#"auth_requests_total{decision="permitted",code="none"}"#;
 const PROPAGATED: &str = "auth_revocation_propagation_seconds_count";
+const CLOSED: &str = "auth_websockets_closed_total";
 const DENIED: &str = r#"auth_requests_total{decision="denied",code="missing_token"}"#;
 
 async fn pass(gate: &Gate, times: usize) {
@@ -199,4 +205,25 @@ async fn a_configuration_that_cannot_be_used_is_a_metric() {
     let page = metrics(&gate).await;
     assert_eq!(page, BTreeMap::from([("auth_misconfigured".to_owned(), 1.0)]));
     get("/_edgeward/metrics").send(&gate).await.must_be(503, "misconfigured");
+}
+
+#[tokio::test]
+async fn open_and_ended_sockets_are_counted() {
+    let (relays, sockets) = (Relays::start().await, Sockets::start(None).await);
+    let origin = Origin::start().await;
+    let gate = Gate::start(sockets.setup(setup(&origin, &relays))).await;
+    let token = token_with(json!({ "jti": "a" }));
+    let mut near = open("/").bearer(&token).at(&gate).await;
+    let mut far = sockets.next().await.socket;
+    let mut other = open("/").bearer(&token_with(json!({ "jti": "b" }))).at(&gate).await;
+    let _other_far = sockets.next().await.socket;
+    eventually("both are known", async || metrics(&gate).await["auth_websockets_open"] == 2.0)
+        .await;
+    revoked(&gate, json!({ "jti": "a" })).await;
+    ending(&mut near).await;
+    ending(&mut far).await;
+    other.close(None).await.unwrap();
+    all_of(&gate, &format!("{CLOSED}{{reason=\"token_revoked\"}}"), 1.0).await;
+    all_of(&gate, &format!("{CLOSED}{{reason=\"peer\"}}"), 1.0).await;
+    eventually("none is open", async || metrics(&gate).await["auth_websockets_open"] == 0.0).await;
 }
