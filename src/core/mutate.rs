@@ -473,7 +473,7 @@ mod tests {
     #[test]
     fn a_trace_goes_on_as_it_is_and_one_is_begun_where_there_is_none() {
         let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        let begun = "traceparent\n00-910a2dec89025cc1975835de1c9756cf-e1013437ce76cc27-00\n";
+        let begun = "traceparent\n00-910a2dec89025cc1975835de1c9756cf-e1013437ce76cc27-01\n";
         for (headers, edits) in [
             (vec![("traceparent", parent), ("tracestate", "a=b")], "\n".to_owned()),
             (vec![], format!("\n{begun}")),

@@ -56,8 +56,8 @@ impl TraceIds {
         Self { seeds, last: Cell::new(0) }
     }
 
-    /// Appends a `traceparent` that begins a trace. It is not sampled, since nobody here records it; who
-    /// comes after may decide otherwise.
+    /// Appends a `traceparent` that begins a trace. It says "sampled": most tracers go by the word of who
+    /// began, and would record nothing of what comes through the gate otherwise.
     pub fn begin(&self, text: &mut String) {
         let number = self.last.get().wrapping_add(1);
         self.last.set(number);
@@ -71,7 +71,7 @@ impl TraceIds {
                 push_hex(text, half);
             }
         }
-        text.push_str("-00");
+        text.push_str("-01");
     }
 }
 
@@ -160,7 +160,7 @@ mod tests {
                 let mut text = String::new();
                 ids.begin(&mut text);
                 let trace = trace_id(&text).unwrap_or_else(|| panic!("{text}"));
-                assert!(text.starts_with("00-") && text.ends_with("-00"), "{text}");
+                assert!(text.starts_with("00-") && text.ends_with("-01"), "{text}");
                 assert!(seen.insert(trace.to_owned()), "{text} again");
                 assert!(seen.insert(text[36..52].to_owned()), "the parent of {text} again");
             }

@@ -5,10 +5,11 @@ use web_sys::Request;
 
 use super::boot::{Isolate, Ready};
 use super::glue::{self, Context};
-use super::{later, now, respond};
+use super::later::Waiting;
+use super::{now, respond};
 use crate::core::denial::TextResponse;
 use crate::core::request::RequestHead;
-use crate::gate::MOST_QUESTION_BYTES;
+use crate::gate::{Findings, MOST_QUESTION_BYTES};
 
 /// The promise of an explanation.
 pub(super) fn answer(
@@ -17,33 +18,28 @@ pub(super) fn answer(
     request: Request,
     context: &Context,
 ) -> JsValue {
-    context.promise(async move { respond::send(&explain(isolate, gate, &request).await, "POST") })
+    let (head, findings) = (isolate.head(&request), Findings::default());
+    let waiting = Waiting { isolate, gate, request, context: context.clone(), head, findings };
+    context.promise(async move { respond::send(&explain(waiting).await, "POST") })
 }
 
-async fn explain(
-    isolate: &'static Isolate,
-    gate: &'static Ready,
-    request: &Request,
-) -> TextResponse {
+async fn explain(mut waiting: Waiting) -> TextResponse {
+    let gate = waiting.gate;
     let most_bytes = u32::try_from(MOST_QUESTION_BYTES).unwrap_or(u32::MAX);
-    let question = glue::body(request, most_bytes).await;
-    let packed = isolate.head(request);
-    let head = RequestHead::unpack(packed.as_str());
+    let question = glue::body(&waiting.request, most_bytes).await;
+    let head = RequestHead::unpack(waiting.head.as_str());
     let mut asked = match gate.explaining(question.as_deref(), &head) {
         Ok(asked) => asked,
         Err(refusal) => return refusal,
     };
+    // What the platform would not make a request of is explained as it stands.
+    if let Some(packed) = glue::as_it_comes(asked.packed()) {
+        asked = asked.as_it_comes(packed);
+    }
     loop {
-        match gate.explain(&mut asked, now()) {
+        match gate.explain(&asked, now(), &mut waiting.findings) {
             Ok(explanation) => return explanation,
-            Err(question) => {
-                let findings = asked.findings();
-                let change =
-                    later::find_out(isolate, gate, Some(request), question, findings).await;
-                if let Some(change) = change {
-                    isolate.kv.apply(&change).await;
-                }
-            }
+            Err(question) => waiting.find_out(question).await,
         }
     }
 }

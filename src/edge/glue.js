@@ -9,12 +9,29 @@ const encoder = new TextEncoder();
  * the number that would be enough, negative.
  */
 export function packHead(request, buffer) {
+  const head = headOf(request);
+  const { read, written } = encoder.encodeInto(head, buffer);
+  return read === head.length ? written : -3 * head.length;
+}
+
+function headOf(request) {
   let head = request.method + "\n" + request.url;
   request.headers.forEach((value, name) => {
     head += "\n" + name + "\n" + value;
   });
-  const { read, written } = encoder.encodeInto(head, buffer);
-  return read === head.length ? written : -3 * head.length;
+  return head;
+}
+
+/** A head, as `packHead` writes it, as a request of it would have it; nothing if there can be none. */
+export function asItComes(packed) {
+  const [method, url, ...lines] = packed.split("\n");
+  try {
+    const request = new Request(url, { method });
+    for (let at = 0; at + 1 < lines.length; at += 2) request.headers.set(lines[at], lines[at + 1]);
+    return headOf(request);
+  } catch {
+    return undefined;
+  }
 }
 
 /** The text of a binding; a table, as wrangler makes it of `[vars.NAME]`, becomes JSON. */

@@ -15,6 +15,10 @@ extern "C" {
     #[wasm_bindgen(js_name = packHead)]
     pub(super) fn pack_head(request: &Request, buffer: &mut [u8]) -> i32;
 
+    /// A head as a request of it would have it, or nothing if there can be no such request.
+    #[wasm_bindgen(js_name = asItComes)]
+    pub(super) fn as_it_comes(packed: &str) -> Option<String>;
+
     /// The text of a binding; a table becomes JSON.
     #[wasm_bindgen(js_name = bindingText)]
     pub(super) fn binding_text(env: &JsValue, name: &str) -> Option<String>;

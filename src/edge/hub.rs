@@ -240,14 +240,11 @@ impl Hub {
                 let report = Readings::read(report.lines());
                 self.account(&format!("{relay}/{began}"), |account| account.hear(&report, now()));
             }
-            if !self.timed.borrow().is_empty() {
-                let known = "SELECT number FROM relays WHERE name = ?";
-                let known = number(&self.object, known, &[text_cell(Some(relay))])?;
-                self.confirms(relay, known.unwrap_or(after), after)?;
-            }
-            if !self.heard.borrow().iter().any(|(name, _)| name == relay) {
-                self.heard.borrow_mut().push((relay.to_owned(), latest));
-            }
+            let known = "SELECT number FROM relays WHERE name = ?";
+            let known = number(&self.object, known, &[text_cell(Some(relay))])?;
+            self.hear_from(relay, known, latest);
+            // What is measured must not keep a relay from being answered.
+            let _ = self.confirms(relay, known.unwrap_or(after), after);
             // Not written again as long as that would say the same: a relay asks once a second.
             sql(
                 &self.object,
@@ -265,6 +262,18 @@ impl Hub {
         }
         let delta = objects::delta(&self.object, log, after, latest, Some(0))?;
         Ok(glue::bytes_response(200, &delta, None))
+    }
+
+    /// A relay asks, of which the number is known, if it is known itself. One that was forgotten is a new one:
+    /// what the log has by now says nothing about it.
+    fn hear_from(&self, relay: &str, known: Option<Number>, latest: Number) {
+        let mut heard = self.heard.borrow_mut();
+        if known.is_none() {
+            heard.retain(|(name, _)| name != relay);
+        }
+        if !heard.iter().any(|(name, _)| name == relay) {
+            heard.push((relay.to_owned(), latest));
+        }
     }
 
     /// A relay has confirmed what came after one number, up to another.
@@ -577,8 +586,10 @@ impl Hub {
             return None;
         }
         let confirmed: Number = String::from_utf8(answer.body()).ok()?.parse().ok()?;
-        // What it measures must not keep a relay from being told.
-        let _ = self.confirms(&relay.name, after, confirmed);
+        // It may have said so itself meanwhile. What is measured must not keep a relay from being told.
+        let known = "SELECT number FROM relays WHERE name = ?";
+        let known = number(&self.object, known, &[text_cell(Some(&relay.name))]).ok().flatten();
+        let _ = self.confirms(&relay.name, known.unwrap_or(after).max(after), confirmed);
         let update = "UPDATE relays SET number = max(number, ?) WHERE name = ?";
         sql(&self.object, update, &[cell(confirmed), text_cell(Some(&relay.name))]).ok()?;
         // One that got nothing of it would get nothing of the next, either.

@@ -70,7 +70,8 @@ impl Waiting {
         }
     }
 
-    async fn find_out(&mut self, question: Question) {
+    /// Answers a question, and waits for the answer no longer than the request would.
+    pub(super) async fn find_out(&mut self, question: Question) {
         let Self { isolate, gate, .. } = *self;
         match question {
             Question::Verdict(inquiry) if inquiry.patience_ms().is_some() => {
@@ -200,7 +201,7 @@ pub(super) fn after_decision(
         isolate.see_colo(request);
         context.wait_until(&keys::fetch_later(isolate, gate, provider));
     }
-    metrics::watch(isolate, gate, context);
+    metrics::watch(isolate, gate, Some(request), |promise| context.wait_until(promise));
 }
 
 /// Leaves something in KV for other isolates, after the response.

@@ -1,8 +1,8 @@
 //! Metrics, on their way to the relay and to who asks for them.
 
-use web_sys::Request;
-
+use js_sys::Promise;
 use wasm_bindgen::JsValue;
+use web_sys::Request;
 
 use super::boot::{Isolate, Ready};
 use super::glue::{self, Context};
@@ -40,17 +40,26 @@ pub(super) fn answer(
     })
 }
 
-/// Sees to it that what was counted is handed over although no request may follow, unless another one does.
-pub(super) fn watch(isolate: &'static Isolate, gate: &'static Ready, context: &Context) {
+/// Sees to it that what was counted is handed over although nothing may follow, unless something else does.
+/// `keep` keeps what goes on alive.
+pub(super) fn watch(
+    isolate: &'static Isolate,
+    gate: &'static Ready,
+    request: Option<&Request>,
+    keep: impl FnOnce(&Promise),
+) {
     let Some(until) = gate.watch_metrics(now()) else { return };
-    context.wait_until(&glue::promise(async move {
+    // While it is known where the isolate is.
+    isolate.relays.name(gate, request);
+    keep(&glue::promise(async move {
         while now() < until
             && let Some(wait_ms) = gate.next_batch_ms(now())
         {
             if wait_ms > 0 {
                 glue::sleep(wait_ms).await;
             } else {
-                revocations::refresh(isolate, gate, None, Source::Relay).await;
+                // By way of the hub, or the relay would have it for as long as nobody asks.
+                revocations::refresh(isolate, gate, None, Source::Hub).await;
             }
         }
         gate.unwatch_metrics();

@@ -340,7 +340,9 @@ class Pump {
     clearTimeout(this.timer);
     this.letGo();
     // With its instance it is gone.
-    if (this.isAlive()) this.supervisor.free();
+    if (!this.isAlive()) return;
+    this.supervisor.over(this);
+    this.supervisor.free();
   }
 }
 

@@ -125,9 +125,10 @@ pub fn relay_alarm(object: Object) -> Promise {
 #[wasm_bindgen(js_name = relayMessage)]
 pub fn relay_message(object: Object, leash: JsValue, message: JsValue) -> Promise {
     glue::promise(async move {
-        if let (Ok(relay), Some(question)) = (Relay::of(object), message.as_string()) {
+        if let (Ok(relay), Some(message)) = (Relay::of(object), message.as_string()) {
+            let (question, batch) = message.split_once('\n').unwrap_or((&message, ""));
             // Without an answer the isolate asks elsewhere.
-            let _ = relay.hear(&leash, &Asked::read(&format!("/?{question}"))).await;
+            let _ = relay.hear(&leash, &Asked::read(&format!("/?{question}")), batch).await;
         }
         JsValue::UNDEFINED
     })
@@ -199,22 +200,31 @@ impl Relay {
 
     /// An isolate asks what is new, and hands over what it has counted.
     async fn pull(&self, request: &Request, asked: &Asked) -> Result<JsValue, StorageFailed> {
-        let batch = String::from_utf8(objects::body(request).await).ok();
-        let batch = batch.as_deref().and_then(Batch::read);
-        let isolate = batch.as_ref().map(|batch| batch.isolate);
-        if let Some(batch) = batch {
-            self.metrics.borrow_mut().take(batch, now());
-        }
+        let batch = objects::body(request).await;
+        let isolate = self.take_metrics(str::from_utf8(&batch).unwrap_or_default());
         let answer = self.answer_to(asked).await?;
+        let kept = self.kept_metrics(isolate);
+        // Without a part the hub has never answered.
+        let (status, part) = answer.map_or((503, Vec::new()), |part| (200, part));
+        Ok(glue::bytes_response(status, &part, kept))
+    }
+
+    /// Takes a batch of metrics, if it is one: whose it is.
+    fn take_metrics(&self, batch: &str) -> Option<u64> {
+        let batch = Batch::read(batch)?;
+        let isolate = batch.isolate;
+        self.metrics.borrow_mut().take(batch, now());
+        Some(isolate)
+    }
+
+    /// Up to which batch all of an isolate are on disk: nothing is let out of an object before that.
+    fn kept_metrics(&self, isolate: Option<u64>) -> Option<u32> {
+        let isolate = isolate?;
         if !(0..KEEP_METRICS_MS).contains(&now().saturating_sub(self.metrics_kept_at.get())) {
             // Who handed over what could not be written keeps it.
             let _ = self.keep_metrics();
         }
-        // Nothing is let out before it is on disk.
-        let kept = isolate.map(|isolate| self.metrics.borrow().kept(isolate));
-        // Without a part the hub has never answered.
-        let (status, part) = answer.map_or((503, Vec::new()), |part| (200, part));
-        Ok(glue::bytes_response(status, &part, kept))
+        Some(self.metrics.borrow().kept(isolate))
     }
 
     /// Writes what was handed over, if there is something new.
@@ -291,9 +301,12 @@ impl Relay {
     }
 
     /// Somebody asks over a leash.
-    async fn hear(&self, leash: &JsValue, asked: &Asked) -> Result<(), StorageFailed> {
+    async fn hear(&self, leash: &JsValue, asked: &Asked, batch: &str) -> Result<(), StorageFailed> {
+        let isolate = self.take_metrics(batch);
+        let answer = self.answer_to(asked).await?;
         let mut said = vec![ANSWER];
-        said.extend(self.answer_to(asked).await?.unwrap_or_default());
+        said.extend(self.kept_metrics(isolate).unwrap_or(0).to_le_bytes());
+        said.extend(answer.unwrap_or_default());
         glue::say(leash, &said);
         Ok(())
     }
@@ -368,7 +381,8 @@ impl Relay {
         loop {
             let (log, after) = self.state()?;
             let mut path = format!("/delta?log={log}&after={after}&metrics={}", self.metrics_began);
-            let metrics = self.keep_metrics().map(|()| self.metrics.borrow().report(now()).lines());
+            let metrics =
+                self.keep_metrics().map(|()| self.metrics.borrow_mut().report(now()).lines());
             for (name, value) in [("relay", asked.text("name")), ("hint", asked.text("hint"))] {
                 if let Some(value) = value {
                     for part in ["&", name, "=", value] {

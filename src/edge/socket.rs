@@ -17,7 +17,7 @@ use web_sys::Request;
 use super::boot::{Isolate, Ready};
 use super::crypto::RuntimeCrypto;
 use super::objects::{ANSWER, NOTICE};
-use super::{glue, now, respond};
+use super::{glue, metrics, now, respond};
 use crate::core::claims::Millis;
 use crate::core::denial::{Denial, Reason};
 use crate::core::json::object;
@@ -125,6 +125,7 @@ impl Supervisor {
             is_open: Cell::new(false),
             ended: Cell::new(None),
             is_counted: Cell::new(true),
+            is_leashed_to_own: Cell::new(false),
             is_judging: Cell::new(false),
             is_renewing: Cell::new(false),
             renewed_at: Cell::new(None),
@@ -242,6 +243,12 @@ impl Supervisor {
     #[wasm_bindgen(js_name = originIsGone)]
     pub fn origin_is_gone(&self, pump: &Pump) {
         self.0.end(pump, Ending::OriginUnreachable);
+    }
+
+    /// It is gone.
+    pub fn over(&self, pump: &Pump) {
+        self.0.count_as_closed();
+        metrics::watch(self.0.isolate, self.0.gate, None, |promise| pump.keep(promise));
     }
 
     /// One side has closed its end. In how many milliseconds to wake.

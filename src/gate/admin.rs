@@ -15,6 +15,7 @@ use crate::core::json::object;
 use crate::core::metrics::{Kind, Readings};
 use crate::core::path::RequestPath;
 use crate::core::problem::Problem;
+use crate::core::refresh::Step;
 use crate::core::request::RequestHead;
 use crate::core::verify::SignatureEngine;
 
@@ -137,7 +138,12 @@ impl<E: SignatureEngine> Gate<E> {
     ) -> Result<Decision<'_>, Denial> {
         match endpoint {
             Endpoint::Health => {
-                let status = if self.is_available(now) { "ready" } else { "unavailable" };
+                let is_available = self.is_available(now);
+                if !is_available {
+                    // Where a load balancer keeps requests away, none would find out that it is over.
+                    self.look_again(now);
+                }
+                let status = if is_available { "ready" } else { "unavailable" };
                 health(head, &self.admin_token, status, || self.health_report(now))
                     .map(Decision::Answer)
             }
@@ -197,6 +203,21 @@ impl<E: SignatureEngine> Gate<E> {
             !(ring.ready().is_empty() && ring.is_missing(now) && ring.has_failed(now))
         };
         knows_revocations && self.keys.iter().any(has_keys)
+    }
+
+    /// Sees to it that what is missing is fetched after the response, no oftener than for requests.
+    fn look_again(&self, now: Millis) {
+        let wants = |(_, ring): &(usize, &KeyRing<E::Key>)| {
+            ring.is_missing(now) && ring.on_use(&self.engine, now) == Step::Fetch
+        };
+        if let Some((provider, _)) = self.keys.iter().enumerate().find(wants) {
+            self.due.set(Some(provider));
+        }
+        if let Some(revocations) = &self.revocations
+            && revocations.step(now) == Step::Fetch
+        {
+            revocations.is_due();
+        }
     }
 
     /// What is not as it should be at the moment, and what to do about it.

@@ -26,18 +26,24 @@ use crate::core::verify::{Candidate, SignatureEngine, examine, family_name};
 /// The longest question that is read, in bytes.
 pub const MOST_QUESTION_BYTES: usize = 128 * 1024;
 
-/// What is explained: the head of a request, and what was found out for it.
+/// What is explained: the head of a request.
 pub struct Explaining {
     packed: String,
-    findings: Findings,
     /// Whether the isolate knew the token before.
     was_known: bool,
 }
 
 impl Explaining {
-    /// What the request has found out so far.
-    pub const fn findings(&mut self) -> &mut Findings {
-        &mut self.findings
+    /// The head as it was asked about: method, URL, headers, on lines of their own.
+    #[must_use]
+    pub fn packed(&self) -> &str {
+        &self.packed
+    }
+
+    /// The head as the platform makes a request of it.
+    #[must_use]
+    pub fn as_it_comes(self, packed: String) -> Self {
+        Self { packed, ..self }
     }
 }
 
@@ -65,12 +71,17 @@ impl<E: SignatureEngine> Gate<E> {
         let was_known = self.token_of(&asked).is_some_and(|token| {
             self.known.borrow().peek(&token).is_some_and(|known| known.signed.is_some())
         });
-        Ok(Explaining { packed, findings: Findings::default(), was_known })
+        Ok(Explaining { packed, was_known })
     }
 
     /// Judges what is asked about, and explains that; or says what has to be found out first.
-    pub fn explain(&self, asked: &mut Explaining, now: Millis) -> Result<TextResponse, Question> {
-        let Explaining { packed, findings, was_known } = asked;
+    pub fn explain(
+        &self,
+        asked: &Explaining,
+        now: Millis,
+        findings: &mut Findings,
+    ) -> Result<TextResponse, Question> {
+        let Explaining { packed, was_known } = asked;
         let head = RequestHead::unpack(packed);
         let judged = match self.judge(&head, now, findings) {
             Ok(Decision::Ask(question)) | Err(Stop::Asking(question)) => return Err(question),
@@ -111,7 +122,9 @@ impl<E: SignatureEngine> Gate<E> {
                 add("revocation", self.explain_revocation(candidate, now));
             }
         }
-        Ok(json_response(200, &explanation))
+        let mut response = json_response(200, &explanation);
+        response.headers.push(("cache-control", "no-store".into()));
+        Ok(response)
     }
 
     /// The token of a request, wherever it is.
@@ -153,6 +166,8 @@ impl<E: SignatureEngine> Gate<E> {
         let outcome = |check: Check| match failed {
             Some(failed) if check == failed => "failed",
             Some(failed) if check > failed => "not_reached",
+            // Whatever else is not known of a token that is refused for what it looks like.
+            Some(failed) if failed <= Check::Signature => "passed",
             _ if is_asked(check) => "passed",
             _ => "not_needed",
         };

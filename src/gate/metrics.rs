@@ -22,6 +22,10 @@ const OVERDUE_MS: Millis = 10_000;
 /// something go on after a response.
 const WATCH_MS: Millis = 20_000;
 
+/// After so long without an answer a WebSocket asks on its own, in milliseconds: its isolate is believed to
+/// be there for a minute, and what a socket may ask is counted by the platform.
+const SOCKET_MS: Millis = 45_000;
+
 /// How long what was counted waits for a request that takes it along, in milliseconds: a watch is longer.
 const LONGEST_WAIT_MS: Millis = 15_000;
 
@@ -53,9 +57,6 @@ impl<E: SignatureEngine> Gate<E> {
         self.metrics.sent_at.set(now);
         self.metrics.answered_at.set(self.metrics.answered_at.get().or(Some(now)));
         let readings = self.readings(now);
-        if let Some(revocations) = &self.revocations {
-            revocations.age_was_told();
-        }
         self.metrics.handover.borrow_mut().batch(&readings)
     }
 
@@ -70,12 +71,17 @@ impl<E: SignatureEngine> Gate<E> {
     /// things are in an isolate is believed for a minute, and sockets are looked at oftener.
     #[must_use]
     pub fn is_batch_needed(&self, now: Millis) -> bool {
-        self.revokes() && self.is_batch_overdue(now)
+        let since = |at: Millis| !(0..SOCKET_MS).contains(&now.saturating_sub(at));
+        let was_answered = self.metrics.answered_at.get();
+        self.revokes() && was_answered.is_none_or(since) && since(self.metrics.sent_at.get())
     }
 
     /// The relay answers at `now`, and says up to which batch all are kept.
     pub fn batches_are_kept(&self, number: u32, now: Millis) {
         self.metrics.answered_at.set(Some(now));
+        if let Some(revocations) = &self.revocations {
+            revocations.age_was_told();
+        }
         self.metrics.handover.borrow_mut().are_kept(number);
     }
 
@@ -155,18 +161,19 @@ impl<E: SignatureEngine> Gate<E> {
                 }
             }
             let Some(ring) = self.keys.get(at) else { continue };
-            for (state, number) in ring.counts(now) {
+            let has_failed = ring.has_failed(now);
+            // Of a set that nobody has needed so far nothing is known.
+            let is_known = !(ring.ready().is_empty() && ring.is_missing(now)) || has_failed;
+            for (state, number) in ring.counts(now).into_iter().filter(|_| is_known) {
                 say(Kind::Greatest, "auth_keys", &[("provider", name), ("state", state)], number);
             }
             if let Some(RemoteKeys { max_stale_seconds, .. }) = provider.remote_keys {
                 let (labels, limit) =
                     ([("provider", name)], max_stale_seconds.saturating_mul(1_000));
                 say(Kind::Greatest, "auth_jwks_limit_seconds", &labels, millis(limit));
-                let age = match ring.fetched_at() {
-                    Some(at) => Some(now.saturating_sub(at)),
-                    None => ring.has_failed(now).then_some(limit),
-                };
-                if let Some(age) = age {
+                // One that is too old has not been used since, unless it cannot be fetched.
+                let age = ring.fetched_at().map_or(limit, |at| now.saturating_sub(at));
+                if has_failed || age < limit {
                     say(Kind::Greatest, "auth_jwks_age_seconds", &labels, millis(age));
                 }
             }

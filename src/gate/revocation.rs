@@ -124,6 +124,11 @@ impl Revocations {
         self.clock.borrow().failed(now)
     }
 
+    /// It should be refreshed after the response.
+    pub(super) fn is_due(&self) {
+        self.due.set(true);
+    }
+
     /// Whether it is young enough to count.
     pub(super) fn counts(&self, now: Millis) -> bool {
         self.clock.borrow().age(now).counts()

@@ -1,6 +1,7 @@
 //! The endpoints of the gate itself, below `admin_path`.
 
 use super::harness::{
+    gate::ADMIN_TOKEN,
     mint::{HMAC, P256, token},
     *,
 };
@@ -239,4 +240,32 @@ async fn the_key_set_is_public_and_json() {
     // The keys that verify tokens are the issuer's to publish.
     assert!(!reply.text().contains("hmac"));
     origin.must_be_untouched();
+}
+
+#[tokio::test]
+async fn an_explanation_is_about_what_the_platform_makes_of_a_url() {
+    let origin = Origin::start().await;
+    let setup = Setup::new(&origin)
+        .access("/", "public")
+        .rule(json!({ "path": "/admin", "scopes_all": ["nobody-has-it"] }));
+    let gate = Gate::start(setup).await;
+    for (path, decision) in [
+        ("/x", "permit"),
+        ("/a/../admin", "deny"),
+        ("/%61dmin", "deny"),
+        ("/admin#x", "deny"),
+        ("/x/a b", "permit"),
+        ("/x/\u{e9}", "permit"),
+    ] {
+        let question = json!({ "path": path, "method": "get", "host": "APP.example:80" });
+        let asked = request("POST", "/_edgeward/explain").bearer(ADMIN_TOKEN);
+        let reply = asked.body(&question.to_string()).send(&gate).await;
+        assert_eq!(reply.header("cache-control"), ["no-store"]);
+        let explanation = reply.json();
+        assert_eq!(explanation["decision"], decision, "{path}: {explanation}");
+    }
+    let asked = request("POST", "/_edgeward/explain").send(&gate).await;
+    asked.must_be(401, "unauthorized");
+    origin.must_be_untouched();
+    gate.must_be_calm();
 }

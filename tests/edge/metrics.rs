@@ -78,6 +78,16 @@ async fn all_of(gate: &Gate, series: &str, number: f64) {
 }
 
 #[tokio::test]
+async fn an_isolate_that_nobody_shows_a_token_has_the_relay_of_its_place() {
+    let (origin, relays) = (Origin::start().await, Relays::start().await);
+    let gate = Gate::start(setup(&origin, &relays)).await;
+    let place = json!({ "continent": "EU" }).to_string();
+    get("/").header("CF-Blob", &place).send(&gate).await.must_be(401, "missing_token");
+    eventually("it hands over", async || relays.calls("/relay/pull/weur-0") > 0).await;
+    assert_eq!(relays.calls("/relay/pull/any"), 0);
+}
+
+#[tokio::test]
 async fn an_answer_that_is_lost_makes_nothing_count_twice() {
     let (origin, relays) = (Origin::start().await, Relays::start().await);
     let gate = Gate::start(setup(&origin, &relays)).await;

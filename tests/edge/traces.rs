@@ -13,7 +13,7 @@ fn must_be_begun(seen: &Seen) -> String {
     let parents = seen.header("traceparent");
     assert_eq!(parents.len(), 1, "{seen:?}");
     let parts: Vec<&str> = parents[0].split('-').collect();
-    assert_eq!((parts.len(), parts[0], parts[3]), (4, "00", "00"), "{parents:?}");
+    assert_eq!((parts.len(), parts[0], parts[3]), (4, "00", "01"), "{parents:?}");
     for (part, digits) in [(parts[1], 32), (parts[2], 16)] {
         let is_digit = |letter: char| letter.is_ascii_digit() || ('a'..='f').contains(&letter);
         assert!(part.len() == digits && part.chars().all(is_digit), "{parents:?}");

@@ -131,10 +131,10 @@ pub fn send_at(gate: &Gate<NativeCrypto>, packed: &str, now: i64) -> Outcome {
 /// Asks a gate that needs to find out nothing for an explanation.
 pub fn explain(gate: &Gate<NativeCrypto>, question: &Value) -> Value {
     let head = RequestHead::unpack("POST\nhttps://edge.example/_edgeward/explain");
-    let mut asked = gate
+    let asked = gate
         .explaining(Some(question.to_string().as_bytes()), &head)
         .unwrap_or_else(|refused| panic!("{refused:?}"));
-    let answer = gate.explain(&mut asked, NOW * 1_000).unwrap();
+    let answer = gate.explain(&asked, NOW * 1_000, &mut Findings::default()).unwrap();
     assert_eq!(answer.status, 200);
     serde_json::from_str(&answer.body).unwrap()
 }

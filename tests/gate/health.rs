@@ -64,6 +64,10 @@ fn keys_that_cannot_be_fetched_are_a_problem_and_without_any_nobody_passes() {
         health(&gate, THEN),
         (503, json!({ "status": "unavailable" }), problem(path, found))
     );
+    // Nobody else may find out that it is over.
+    assert_eq!(gate.take_due(), None, "not at once");
+    assert_eq!(health(&gate, THEN + 60_000).0, 503);
+    assert_eq!(gate.take_due(), Some(0));
     let set = json!({ "keys": [Signer::rsa().jwk("k1")] }).to_string().into_bytes();
     gate.begin_keys(0, THEN);
     gate.hear_keys(0, Ok((200, set)), THEN).unwrap();
@@ -99,6 +103,7 @@ fn a_list_that_cannot_be_refreshed_is_a_problem_and_one_that_does_not_count_refu
         };
         let (status, _, problems) = health(&gate, THEN + 40_000);
         let expected = if serves { 200 } else { 503 };
+        assert_eq!(gate.take_list_due(), !serves);
         assert_eq!((status, problems), (expected, problem("AUTH.revocation", found)));
     }
 }

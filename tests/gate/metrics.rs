@@ -1,8 +1,8 @@
 //! The page of metrics: names, labels and units are an interface.
 
-use edgeward::core::metrics::Readings;
 use edgeward::core::metrics::handover::Batch;
 use edgeward::core::metrics::ledger::{Account, Ledger};
+use edgeward::core::metrics::{Readings, histogram};
 use serde_json::json;
 
 use crate::fixture::{NOW, Setup, claims_with, present, send_at};
@@ -36,12 +36,15 @@ fn the_page_is_pinned() {
     let token = signer.token(&json!({ "alg": "HS256" }), &claims_with(json!({ "exp": NOW })));
     present(&gate, &token);
 
+    gate.begin_keys(1, THEN);
+    gate.hear_keys(1, Err("timeout".to_owned()), THEN).unwrap_err();
     // The whole way: the isolate, its relay, the hub.
     let mut ledger = Ledger::default();
     ledger.take(Batch::read(&gate.metrics_batch(THEN)).unwrap(), THEN);
     let mut account = Account::default();
     account.hear(&ledger.report(THEN), THEN);
     let mut sum = Readings::read(["#auth_revocation_entries 3", "^auth_hub_up 1"].into_iter());
+    sum.take_all(&histogram("auth_revocation_propagation_seconds", 12));
     account.add_to(&mut sum, THEN);
     let page = gate.metrics_page(Some(sum.lines().as_bytes()), THEN);
     assert_eq!(page.body, include_str!("../fixtures/metrics.txt"));

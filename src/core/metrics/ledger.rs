@@ -104,11 +104,13 @@ impl Ledger {
 
     /// What the hub is told: the counts, which must be written by now, and how things are.
     #[must_use]
-    pub fn report(&self, now: Millis) -> Readings {
+    pub fn report(&mut self, now: Millis) -> Readings {
         let mut report = self.counts.clone();
-        for Isolate { state, heard_at, .. } in &self.isolates {
+        for Isolate { state, heard_at, .. } in &mut self.isolates {
             if (0..RECENT_MS).contains(&now.saturating_sub(*heard_at)) {
                 report.take_all(state);
+            } else {
+                *state = Readings::default();
             }
         }
         report

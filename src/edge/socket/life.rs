@@ -40,6 +40,8 @@ pub(super) struct Socket {
     pub(super) ended: Cell<Option<Ending>>,
     /// Whether the relay is to count it: only before it is open.
     pub(super) is_counted: Cell<bool>,
+    /// Whether its leash is, or will be, to the relay that this isolate hands over its metrics to.
+    pub(super) is_leashed_to_own: Cell<bool>,
     /// Whether it is being judged at the moment, with something to be found out.
     pub(super) is_judging: Cell<bool>,
     pub(super) is_renewing: Cell<bool>,
@@ -75,6 +77,13 @@ impl Socket {
         pump.arm(self.next());
     }
 
+    /// It does not count as open any more.
+    pub(super) fn count_as_closed(&self) {
+        if self.is_open.take() {
+            self.gate.tally().close_socket(self.ended.get().is_none());
+        }
+    }
+
     pub(super) fn lose_leash(&self, now: Millis) {
         self.asked_at.set(None);
         self.session.borrow_mut().leash.lost(RuntimeCrypto.random(), now);
@@ -97,6 +106,7 @@ impl Socket {
             self.session.borrow().leash.full(),
             settings.revocation.relays_per_region,
         );
+        self.is_leashed_to_own.set(relay == *isolate.relays.name(gate, None));
         // It is counted once, at the handshake: no socket ends because its leash is made again.
         let most = settings.websocket.max_sockets_per_subject.filter(|_| self.is_counted.get());
         let most = most.zip(subject);
@@ -129,6 +139,7 @@ impl Socket {
             pump.let_go();
             self.lose_leash(now);
         }
+        // Where the leash does not do that.
         if self.gate.is_batch_needed(now) {
             let (isolate, gate) = (self.isolate, self.gate);
             pump.keep(&glue::promise(async move {
@@ -155,7 +166,13 @@ impl Socket {
     fn ask(&self, pump: &Pump, position: (Option<LogId>, Number), now: Millis) {
         let refresh_ms = self.gate.settings().revocation.refresh_seconds.saturating_mul(1_000);
         self.asked_at.set(Some(now));
-        pump.ask(&revocations::question(position, refresh_ms));
+        let mut question = revocations::question(position, refresh_ms);
+        // To one relay alone: another one would count it again.
+        if self.is_leashed_to_own.get() {
+            question.push('\n');
+            question.push_str(&self.gate.metrics_batch(now));
+        }
+        pump.ask(&question);
     }
 
     /// Judges the token again, after something was found out, if that is asked for.
@@ -253,8 +270,12 @@ impl Socket {
     }
 
     /// The relay answers a question.
-    pub(super) fn hear_answer(self: &Rc<Self>, pump: &Pump, part: &[u8]) {
+    pub(super) fn hear_answer(self: &Rc<Self>, pump: &Pump, answer: &[u8]) {
         let Some(asked_at) = self.asked_at.take() else { return };
+        let Some((kept, part)) = answer.split_first_chunk() else { return };
+        if self.is_leashed_to_own.get() {
+            self.gate.batches_are_kept(u32::from_le_bytes(*kept), now());
+        }
         match revocations::hear(self.isolate, self.gate, part, asked_at) {
             Heard::Part(position) => self.ask(pump, position, asked_at),
             Heard::All => self.judge(pump, None),
@@ -315,8 +336,6 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        if self.is_open.get() {
-            self.gate.tally().close_socket(self.ended.get().is_none());
-        }
+        self.count_as_closed();
     }
 }
