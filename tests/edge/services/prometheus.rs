@@ -129,3 +129,23 @@ fn every_runbook_is_a_heading() {
         }
     }
 }
+
+#[test]
+fn every_metric_that_is_asked_for_is_on_the_page() {
+    let page = include_str!("../../fixtures/metrics.txt");
+    let asked = [alerts_file(), dashboard_queries().join("\n")].concat();
+    let is_part = |byte: char| byte.is_ascii_alphanumeric() || byte == '_';
+    let names: std::collections::BTreeSet<_> = asked
+        .split(|byte| !is_part(byte))
+        .filter(|word| word.starts_with("auth_") && *word != "auth_unavailable")
+        .filter(|word| !word.starts_with("auth_service_refuses") && !word.ends_with("_silent"))
+        .collect();
+    assert!(names.len() > 20, "{names:?}");
+    for name in names {
+        let is_there = page.lines().any(|line| {
+            let rest = line.strip_prefix(name);
+            rest.is_some_and(|rest| rest.starts_with([' ', '{', '_']))
+        });
+        assert!(is_there, "{name}");
+    }
+}
