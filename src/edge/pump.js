@@ -96,6 +96,7 @@ class Pump {
     // Which sides have closed their end, or are gone.
     this.over = [false, false];
     this.isEnded = false;
+    this.isCutOff = false;
   }
 
   /** Finds out what has to be known before the origin is asked. */
@@ -261,8 +262,10 @@ class Pump {
     this.abort.abort();
     // Before the origin has answered there is a response to give.
     if (this.sides === undefined) return;
+    this.isCutOff = true;
     this.finish();
-    // A socket has no other way to be let go of. Nothing after this is carried out.
+    // A socket has no other way to be let go of. Nothing after this is carried out: what the wasm has begun in
+    // this turn would never go on, and nor would anything that it begins later.
     this.context.abort?.();
   }
 
@@ -341,7 +344,7 @@ class Pump {
     this.letGo();
     // With its instance it is gone.
     if (!this.isAlive()) return;
-    this.supervisor.over(this);
+    if (!this.isCutOff) this.supervisor.over(this);
     this.supervisor.free();
   }
 }
