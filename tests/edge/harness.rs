@@ -36,7 +36,7 @@ use std::time::Duration;
 
 /// How long a test waits for something that must happen before it calls it missing. It guards
 /// against hanging and asserts nothing about speed.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Waits until something holds that is asked for again and again.
 pub async fn eventually(what: &str, mut fact: impl AsyncFnMut() -> bool) {
