@@ -242,7 +242,7 @@ impl Hub {
             }
             let known = "SELECT number FROM relays WHERE name = ?";
             let known = number(&self.object, known, &[text_cell(Some(relay))])?;
-            self.hear_from(relay, known, latest);
+            self.hear_from(relay, known, after, latest);
             // What is measured must not keep a relay from being answered.
             let _ = self.confirms(relay, known.unwrap_or(after), after);
             // Not written again as long as that would say the same: a relay asks once a second.
@@ -264,15 +264,17 @@ impl Hub {
         Ok(glue::bytes_response(200, &delta, None))
     }
 
-    /// A relay asks, of which the number is known, if it is known itself. One that was forgotten is a new one:
-    /// what the log has by now says nothing about it.
-    fn hear_from(&self, relay: &str, known: Option<Number>, latest: Number) {
+    /// A relay asks, of which the number is known, if it is known itself. One that was forgotten, or has lost
+    /// its copy, is a new one: what the log has by now says nothing about it.
+    fn hear_from(&self, relay: &str, known: Option<Number>, after: Number, latest: Number) {
+        let is_new = known.is_none_or(|known| after == 0 && known > 0);
         let mut heard = self.heard.borrow_mut();
-        if known.is_none() {
+        if is_new {
             heard.retain(|(name, _)| name != relay);
         }
         if !heard.iter().any(|(name, _)| name == relay) {
-            heard.push((relay.to_owned(), latest));
+            let since = known.filter(|_| !is_new).unwrap_or(latest);
+            heard.push((relay.to_owned(), since));
         }
     }
 

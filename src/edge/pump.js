@@ -344,7 +344,7 @@ class Pump {
     this.letGo();
     // With its instance it is gone.
     if (!this.isAlive()) return;
-    if (!this.isCutOff) this.supervisor.over(this);
+    this.supervisor.over(this, this.isCutOff);
     this.supervisor.free();
   }
 }

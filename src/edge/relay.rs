@@ -128,7 +128,7 @@ pub fn relay_message(object: Object, leash: JsValue, message: JsValue) -> Promis
         if let (Ok(relay), Some(message)) = (Relay::of(object), message.as_string()) {
             let (question, batch) = message.split_once('\n').unwrap_or((&message, ""));
             // Without an answer the isolate asks elsewhere.
-            let _ = relay.hear(&leash, &Asked::read(&format!("/?{question}")), batch).await;
+            let _ = relay.hear(&leash, question, batch).await;
         }
         JsValue::UNDEFINED
     })
@@ -301,9 +301,16 @@ impl Relay {
     }
 
     /// Somebody asks over a leash.
-    async fn hear(&self, leash: &JsValue, asked: &Asked, batch: &str) -> Result<(), StorageFailed> {
+    async fn hear(
+        &self,
+        leash: &JsValue,
+        question: &str,
+        batch: &str,
+    ) -> Result<(), StorageFailed> {
         let isolate = self.take_metrics(batch);
-        let answer = self.answer_to(asked).await?;
+        // The hub has to know who asks it then.
+        let asked = Asked::read(&format!("/?{question}{}", self.address()?));
+        let answer = self.answer_to(&asked).await?;
         let mut said = vec![ANSWER];
         said.extend(self.kept_metrics(isolate).unwrap_or(0).to_le_bytes());
         said.extend(answer.unwrap_or_default());
@@ -330,9 +337,14 @@ impl Relay {
             return Ok(());
         }
         glue::set_alarm(&self.object, KEEP_MS).await;
+        self.ask_hub(&Asked::read(&format!("/?{}", self.address()?))).await
+    }
+
+    /// Who this is, as those have said who made leashes to it.
+    fn address(&self) -> Result<String, StorageFailed> {
         let rows = sql(&self.object, "SELECT asked FROM address", &[])?;
         let address = rows.first().and_then(|row| row.first()).and_then(JsValue::as_string);
-        self.ask_hub(&Asked::read(&format!("/?{}", address.unwrap_or_default()))).await
+        Ok(address.unwrap_or_default())
     }
 
     /// The hub tells what is new, and hears how far this copy goes then.

@@ -245,10 +245,14 @@ impl Supervisor {
         self.0.end(pump, Ending::OriginUnreachable);
     }
 
-    /// It is gone.
-    pub fn over(&self, pump: &Pump) {
+    /// It is gone. Nothing may be begun for one that is cut off.
+    pub fn over(&self, pump: &Pump, is_cut_off: bool) {
+        // Whatever is still being found out about its token ends nothing any more.
+        self.0.session.borrow_mut().close(now());
         self.0.count_as_closed();
-        metrics::watch(self.0.isolate, self.0.gate, None, |promise| pump.keep(promise));
+        if !is_cut_off {
+            metrics::watch(self.0.isolate, self.0.gate, None, |promise| pump.keep(promise));
+        }
     }
 
     /// One side has closed its end. In how many milliseconds to wake.

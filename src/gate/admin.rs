@@ -208,7 +208,9 @@ impl<E: SignatureEngine> Gate<E> {
     /// Sees to it that what is missing is fetched after the response, no oftener than for requests.
     fn look_again(&self, now: Millis) {
         let wants = |(_, ring): &(usize, &KeyRing<E::Key>)| {
-            ring.is_missing(now) && ring.on_use(&self.engine, now) == Step::Fetch
+            ring.is_missing(now)
+                && ring.has_failed(now)
+                && ring.on_use(&self.engine, now) == Step::Fetch
         };
         if let Some((provider, _)) = self.keys.iter().enumerate().find(wants) {
             self.due.set(Some(provider));

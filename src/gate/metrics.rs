@@ -22,9 +22,9 @@ const OVERDUE_MS: Millis = 10_000;
 /// something go on after a response.
 const WATCH_MS: Millis = 20_000;
 
-/// After so long without an answer a WebSocket asks on its own, in milliseconds: its isolate is believed to
-/// be there for a minute, and what a socket may ask is counted by the platform.
-const SOCKET_MS: Millis = 45_000;
+/// After so long without an answer a WebSocket asks on its own when it is looked at, in milliseconds: its
+/// isolate is believed to be there for a minute, and what a socket may ask is counted by the platform.
+const SOCKET_MS: Millis = 29_000;
 
 /// How long what was counted waits for a request that takes it along, in milliseconds: a watch is longer.
 const LONGEST_WAIT_MS: Millis = 15_000;
@@ -163,8 +163,9 @@ impl<E: SignatureEngine> Gate<E> {
             let Some(ring) = self.keys.get(at) else { continue };
             let has_failed = ring.has_failed(now);
             // Of a set that nobody has needed so far nothing is known.
-            let is_known = !(ring.ready().is_empty() && ring.is_missing(now)) || has_failed;
-            for (state, number) in ring.counts(now).into_iter().filter(|_| is_known) {
+            let counts = ring.counts(now);
+            let is_known = has_failed || counts.iter().any(|(_, number)| *number > 0);
+            for (state, number) in counts.into_iter().filter(|_| is_known) {
                 say(Kind::Greatest, "auth_keys", &[("provider", name), ("state", state)], number);
             }
             if let Some(RemoteKeys { max_stale_seconds, .. }) = provider.remote_keys {

@@ -49,3 +49,26 @@ fn the_page_is_pinned() {
     let page = gate.metrics_page(Some(sum.lines().as_bytes()), THEN);
     assert_eq!(page.body, include_str!("../fixtures/metrics.txt"));
 }
+
+#[test]
+fn a_set_that_nobody_needs_any_more_says_nothing() {
+    let mut setup = Setup::new(&["RS256"], &Signer::rsa());
+    setup.has_relays = true;
+    let provider = setup.table["providers"][0].as_object_mut().unwrap();
+    provider.remove("keys");
+    provider.insert("jwks_uri".to_owned(), "https://issuer.example/jwks".into());
+    let gate = setup.gate();
+    let says = |now| {
+        let page = gate.metrics_page(None, now).body;
+        ["auth_keys{", "auth_jwks_age_seconds{"].map(|series| page.contains(series))
+    };
+    assert_eq!(says(THEN), [false, false], "nobody has needed it");
+    let set = json!({ "keys": [Signer::rsa().jwk("k1")] }).to_string().into_bytes();
+    gate.begin_keys(0, THEN);
+    gate.hear_keys(0, Ok((200, set)), THEN).unwrap();
+    assert_eq!(says(THEN + 86_399_000), [true, true]);
+    assert_eq!(says(THEN + 86_400_000), [false, false]);
+    gate.begin_keys(0, THEN + 86_400_000);
+    gate.hear_keys(0, Err("timeout".to_owned()), THEN + 86_400_000).unwrap_err();
+    assert_eq!(says(THEN + 86_400_000), [true, true]);
+}
