@@ -91,7 +91,7 @@ pub fn serve(request: &Request, env: &JsValue, context: &Context) -> JsValue {
         },
     };
     if let State::Ready(gate) = &isolate.state {
-        later::after_decision(isolate, gate, request, context, &mut findings);
+        later::after_decision(isolate, gate, request, context, &mut findings, now);
     }
     isolate.recycle(packed);
     answer

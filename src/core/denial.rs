@@ -503,6 +503,16 @@ impl Code {
         }
     }
 
+    /// What became of a request with this code, as metrics and data points call it: what the origin failed
+    /// was permitted before.
+    #[must_use]
+    pub const fn decision(self) -> &'static str {
+        match self {
+            Self::OriginUnreachable | Self::OriginTimeout => "failed",
+            _ => "denied",
+        }
+    }
+
     /// How much its log line matters: what a client can cause at will is no error.
     #[must_use]
     pub const fn level(self) -> Level {

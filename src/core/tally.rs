@@ -195,12 +195,7 @@ impl Tally {
         for (reason, counter) in Reason::ALL.iter().zip(&self.denied) {
             let (code, denied) = (reason.code(), counter.get());
             count("auth_denials_total", &[("reason", reason.name())], denied);
-            let word = match code {
-                // It was permitted before.
-                Code::OriginUnreachable | Code::OriginTimeout => "failed",
-                _ => "denied",
-            };
-            count(decision, &[("decision", word), ("code", code.name())], denied);
+            count(decision, &[("decision", code.decision()), ("code", code.name())], denied);
             if reason.check().is_some_and(|check| check >= Check::Credentials) {
                 let shadowed = self.shadowed.get(*reason as usize).map_or(0, Counter::get);
                 count(decision, &[("decision", "shadowed"), ("code", code.name())], shadowed);

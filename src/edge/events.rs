@@ -7,7 +7,7 @@ use wasm_bindgen::JsValue;
 
 use super::boot::{Isolate, State};
 use super::glue;
-use crate::core::denial::{Code, Denial};
+use crate::core::denial::Denial;
 use crate::gate::Permit;
 
 /// Where data points go, if anywhere.
@@ -35,11 +35,7 @@ pub(super) fn permitted(isolate: &Isolate, permit: &Permit<'_>) {
 /// A request is denied, or was permitted and its origin failed.
 pub(super) fn denied(isolate: &Isolate, denial: &Denial) {
     if isolate.events.0.is_some() {
-        let decision = match denial.reason.code() {
-            Code::OriginUnreachable | Code::OriginTimeout => "failed",
-            _ => "denied",
-        };
-        write(isolate, decision, Some(denial), denial.provider, "");
+        write(isolate, denial.reason.code().decision(), Some(denial), denial.provider, "");
     }
 }
 

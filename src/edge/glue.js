@@ -328,8 +328,9 @@ export async function callObject(namespace, name, hint, path, body, timeoutMs, m
 
 /**
  * Calls a relay: like `callObject`, but what it answered to another isolate of the data centre within
- * `lifetimeMs` will do, although `body` does not get to the relay then. Then `olderMs` says by how much the answer can be older than it says: for how long
- * it was on its way to who asked, and for how long it can have been in the cache.
+ * `lifetimeMs` will do, although `body` does not get to the relay then. Then `olderMs` says by how much the
+ * answer can be older than it says: for how long it was on its way to who asked, and for how long it can have
+ * been in the cache.
  *
  * Without a zone of one's own there is no such cache, and nothing is ever found in it.
  */

@@ -240,8 +240,7 @@ impl Hub {
                 let report = Readings::read(report.lines());
                 self.account(&format!("{relay}/{began}"), |account| account.hear(&report, now()));
             }
-            let known = "SELECT number FROM relays WHERE name = ?";
-            let known = number(&self.object, known, &[text_cell(Some(relay))])?;
+            let known = self.number_of(relay)?;
             self.hear_from(relay, known, after, latest);
             // What is measured must not keep a relay from being answered.
             let _ = self.confirms(relay, known.unwrap_or(after), after);
@@ -262,6 +261,12 @@ impl Hub {
         }
         let delta = objects::delta(&self.object, log, after, latest, Some(0))?;
         Ok(glue::bytes_response(200, &delta, None))
+    }
+
+    /// What a relay has confirmed, if it is known.
+    fn number_of(&self, relay: &str) -> Result<Option<Number>, StorageFailed> {
+        let query = "SELECT number FROM relays WHERE name = ?";
+        number(&self.object, query, &[text_cell(Some(relay))])
     }
 
     /// A relay asks, of which the number is known, if it is known itself. One that was forgotten, or has lost
@@ -589,8 +594,7 @@ impl Hub {
         }
         let confirmed: Number = String::from_utf8(answer.body()).ok()?.parse().ok()?;
         // It may have said so itself meanwhile. What is measured must not keep a relay from being told.
-        let known = "SELECT number FROM relays WHERE name = ?";
-        let known = number(&self.object, known, &[text_cell(Some(&relay.name))]).ok().flatten();
+        let known = self.number_of(&relay.name).ok().flatten();
         let _ = self.confirms(&relay.name, known.unwrap_or(after).max(after), confirmed);
         let update = "UPDATE relays SET number = max(number, ?) WHERE name = ?";
         sql(&self.object, update, &[cell(confirmed), text_cell(Some(&relay.name))]).ok()?;

@@ -14,6 +14,7 @@ use super::glue::{self, Context};
 use super::head::PackedHead;
 use super::revocations::Source;
 use super::{exchange, explain, keys, log, metrics, now, prewarm, proxy, respond, revocations};
+use crate::core::claims::Millis;
 use crate::core::introspection::{MOST_ANSWER_BYTES, Silence};
 use crate::core::request::RequestHead;
 use crate::gate::{Decision, Findings, Inquiry, KvChange, Question, Refresh, ServiceCall, Told};
@@ -42,8 +43,9 @@ impl Waiting {
         loop {
             self.find_out(question).await;
             let head = RequestHead::unpack(self.head.as_str());
-            let decision = gate.decide(&head, now(), &mut self.findings);
-            after_decision(isolate, gate, &self.request, &self.context, &mut self.findings);
+            let now = now();
+            let decision = gate.decide(&head, now, &mut self.findings);
+            after_decision(isolate, gate, &self.request, &self.context, &mut self.findings, now);
             match decision {
                 Ok(Decision::Forward(permit)) => {
                     let (request, context) = (&self.request, &self.context);
@@ -64,7 +66,7 @@ impl Waiting {
                 }
                 Ok(Decision::Ask(next)) => question = next,
                 Err(denial) => {
-                    return respond::deny(isolate, &self.request, &head, &denial, now(), None);
+                    return respond::deny(isolate, &self.request, &head, &denial, now, None);
                 }
             }
         }
@@ -191,6 +193,7 @@ pub(super) fn after_decision(
     request: &Request,
     context: &Context,
     findings: &mut Findings,
+    now: Millis,
 ) {
     store(isolate, context, findings.take_change());
     if gate.take_list_due() {
@@ -201,7 +204,7 @@ pub(super) fn after_decision(
         isolate.see_colo(request);
         context.wait_until(&keys::fetch_later(isolate, gate, provider));
     }
-    metrics::watch(isolate, gate, Some(request), |promise| context.wait_until(promise));
+    metrics::watch(isolate, gate, Some(request), now, |promise| context.wait_until(promise));
 }
 
 /// Leaves something in KV for other isolates, after the response.

@@ -92,14 +92,8 @@ pub(super) fn denial(
     now: Millis,
     detail: Option<&str>,
 ) {
-    isolate.see_colo(request);
-    let code = denial.reason.code();
-    let budget = Some(isolate.log_budget(code));
-    let Some(mut line) = begin(isolate, code.level(), "denial", budget, now) else { return };
-    denial.log(&mut line, failure_id, detail);
     let received = head.header(TRACEPARENT).and_then(trace_id);
-    let found = (denial.provider, denial.rule);
-    write_about(isolate, line, head, denial.reason.checked(), found, received);
+    refused(isolate, request, head, "denial", denial, (failure_id, detail, received), now);
 }
 
 /// A request goes on that would have been denied, if its rule did not only record.
@@ -112,15 +106,29 @@ pub(super) fn shadowed(
     denial: &Denial,
     now: Millis,
 ) {
+    let failure_id = isolate.failure_id();
+    let received = || head.header(TRACEPARENT).and_then(trace_id);
+    let forwarded = begun_by(permit.edits()).or_else(received);
+    refused(isolate, request, head, "shadow", denial, (&failure_id, None, forwarded), now);
+}
+
+/// A request is refused, or would be. About it there are an id, what the platform said, and its trace.
+fn refused(
+    isolate: &Isolate,
+    request: &Request,
+    head: &RequestHead<'_>,
+    event: &str,
+    denial: &Denial,
+    (failure_id, detail, trace_id): (&str, Option<&str>, Option<&str>),
+    now: Millis,
+) {
     isolate.see_colo(request);
     let code = denial.reason.code();
     let budget = Some(isolate.log_budget(code));
-    let Some(mut line) = begin(isolate, code.level(), "shadow", budget, now) else { return };
-    denial.log(&mut line, &isolate.failure_id(), None);
-    let received = || head.header(TRACEPARENT).and_then(trace_id);
-    let forwarded = begun_by(permit.edits()).or_else(received);
+    let Some(mut line) = begin(isolate, code.level(), event, budget, now) else { return };
+    denial.log(&mut line, failure_id, detail);
     let found = (denial.provider, denial.rule);
-    write_about(isolate, line, head, denial.reason.checked(), found, forwarded);
+    write_about(isolate, line, head, denial.reason.checked(), found, trace_id);
 }
 
 /// A request passes on less than was asked for.

@@ -9,6 +9,7 @@ use super::glue::{self, Context};
 use super::objects::{HUB_NAME, MOST_DELTA_BYTES};
 use super::revocations::{self, Source};
 use super::{now, respond};
+use crate::core::claims::Millis;
 
 /// How long the hub may take to add up, in milliseconds.
 const HUB_TIMEOUT_MS: u32 = 2_000;
@@ -46,9 +47,10 @@ pub(super) fn watch(
     isolate: &'static Isolate,
     gate: &'static Ready,
     request: Option<&Request>,
+    at: Millis,
     keep: impl FnOnce(&Promise),
 ) {
-    let Some(until) = gate.watch_metrics(now()) else { return };
+    let Some(until) = gate.watch_metrics(at) else { return };
     // While it is known where the isolate is.
     isolate.relays.name(gate, request);
     keep(&glue::promise(async move {

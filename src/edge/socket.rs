@@ -248,10 +248,11 @@ impl Supervisor {
     /// It is gone. Nothing may be begun for one that is cut off.
     pub fn over(&self, pump: &Pump, is_cut_off: bool) {
         // Whatever is still being found out about its token ends nothing any more.
-        self.0.session.borrow_mut().close(now());
+        let now = now();
+        self.0.session.borrow_mut().close(now);
         self.0.count_as_closed();
         if !is_cut_off {
-            metrics::watch(self.0.isolate, self.0.gate, None, |promise| pump.keep(promise));
+            metrics::watch(self.0.isolate, self.0.gate, None, now, |promise| pump.keep(promise));
         }
     }
 
