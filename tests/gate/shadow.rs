@@ -94,6 +94,21 @@ fn a_path_that_can_also_be_read_as_one_of_a_rule_that_denies_is_denied() {
 }
 
 #[test]
+fn of_two_rules_that_a_path_leads_to_the_one_that_denies_counts() {
+    let gate = setup()
+        .with(json!({ "rules": [{ "path": "/", "enforce": "shadow" }, { "path": "/old" }] }))
+        .gate();
+    for path in ["/OLD", "//old", "/old;x"] {
+        let explained = explain(&gate, &json!({ "path": path }));
+        let decides = |rule: &&Value| rule["standing"] == "decides";
+        let rules = explained["rules"].as_array().unwrap();
+        assert_eq!(rules.iter().filter(decides).count(), 2, "{path}: {explained}");
+        assert_eq!(send(&gate, path, None), Outcome::Denied(Reason::NoCredentials), "{path}");
+    }
+    assert!(send(&gate, "/other", None).is_permitted());
+}
+
+#[test]
 fn what_a_client_says_about_itself_is_removed_all_the_same() {
     let gate = setup().gate();
     let packed = "GET\nhttps://edge.example/new\nx-auth-shadow\nnothing\nx_auth_subject\nroot";
