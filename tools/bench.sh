@@ -13,6 +13,8 @@
 #                          the benchmarks of the core and of WebSockets are then left out
 #   EDGEWARD_SOCKETS_…     see benches/sockets.rs
 #   EDGEWARD_BUILD         another build than build/
+#   EDGEWARD_BENCH_BEFORE  the build/ of an earlier commit, for instance from a worktree: rows "before …"
+#                          and what they compare to (": before"), to see what a change has cost
 # For instance, in a quarter of a minute:
 #   EDGEWARD_BENCH_ALGS=ES256 EDGEWARD_BENCH_STARTS=1 \
 #     EDGEWARD_BENCH_ROWS="forward,edits,edgeward seen,jose seen" make bench

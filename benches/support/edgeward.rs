@@ -16,6 +16,12 @@ pub fn build_directory() -> PathBuf {
     std::env::var_os("EDGEWARD_BUILD").map_or_else(|| root().join("build"), PathBuf::from)
 }
 
+/// Where those of an earlier build are, which is then measured beside it.
+#[allow(dead_code, reason = "only the comparison of Workers compares")]
+pub fn before_directory() -> Option<PathBuf> {
+    std::env::var_os("EDGEWARD_BENCH_BEFORE").map(PathBuf::from)
+}
+
 /// The bindings of a gate in front of `origin` (a URL or a service) for the tokens that `keys`
 /// verify.
 pub fn bindings(origin: &str, algorithms: &[String], keys: &[Value]) -> String {

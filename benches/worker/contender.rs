@@ -33,6 +33,11 @@ pub enum Contender {
     /// Without the signed assertion, of which the peers have nothing like it.
     EdgewardUnsigned,
     EdgewardByUrl,
+    /// With the Durable Objects, so that it asks for revocations, and counts for `/metrics`.
+    EdgewardWithObjects,
+    /// edgeward as it was, see [`edgeward::before_directory`].
+    Before,
+    BeforeWithObjects,
     Jose,
     Hono,
 }
@@ -69,6 +74,9 @@ impl Contender {
             Self::EdgewardUnsigned => "edgeward without assertion",
             Self::Edgeward => "edgeward",
             Self::EdgewardByUrl => "edgeward by URL",
+            Self::EdgewardWithObjects => "edgeward with objects",
+            Self::Before => "before",
+            Self::BeforeWithObjects => "before with objects",
             Self::Jose => "jose",
             Self::Hono => "hono",
         }
@@ -80,7 +88,25 @@ impl Contender {
     }
 
     fn is_edgeward(self) -> bool {
-        matches!(self, Self::Edgeward | Self::EdgewardUnsigned | Self::EdgewardByUrl)
+        use Contender::{
+            Before, BeforeWithObjects, Edgeward, EdgewardByUrl, EdgewardUnsigned,
+            EdgewardWithObjects,
+        };
+        match self {
+            Edgeward | EdgewardUnsigned | EdgewardByUrl | EdgewardWithObjects => true,
+            Before | BeforeWithObjects => true,
+            _ => false,
+        }
+    }
+
+    /// The same with the build of before, if that is measured, too.
+    pub fn before(self) -> Option<Self> {
+        edgeward::before_directory()?;
+        match self {
+            Self::Edgeward => Some(Self::Before),
+            Self::EdgewardWithObjects => Some(Self::BeforeWithObjects),
+            _ => None,
+        }
     }
 
     /// Its modules and its configuration, written.
@@ -88,7 +114,9 @@ impl Contender {
         let (services, origin) = origin_service(surroundings.origin);
         let (algorithms, keys) = (algorithms(surroundings), surroundings.keys);
         let bindings = match self {
-            Self::Edgeward => edgeward::bindings(SERVICE, &algorithms, keys),
+            Self::Edgeward | Self::EdgewardWithObjects | Self::Before | Self::BeforeWithObjects => {
+                edgeward::bindings(SERVICE, &algorithms, keys)
+            }
             Self::EdgewardUnsigned => {
                 edgeward::bindings_without_assertion(SERVICE, &algorithms, keys)
             }
@@ -98,9 +126,19 @@ impl Contender {
             _ => peer_bindings(surroundings),
         };
         let bindings = bindings + &origin;
-        match self.script() {
-            None => Files::built(&edgeward::build_directory(), &services, &bindings),
-            Some(script) => Files::new(&[script], &services, &bindings),
+        if let Some(script) = self.script() {
+            return Files::new(&[script], &services, &bindings);
+        }
+        let build = match self {
+            Self::Before | Self::BeforeWithObjects => {
+                edgeward::before_directory().expect("it is measured")
+            }
+            _ => edgeward::build_directory(),
+        };
+        if matches!(self, Self::EdgewardWithObjects | Self::BeforeWithObjects) {
+            Files::built_with_objects(&build, &services, &bindings)
+        } else {
+            Files::built(&build, &services, &bindings)
         }
     }
 

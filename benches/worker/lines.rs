@@ -30,6 +30,8 @@ pub struct Line {
     pub to_limit: Option<Ratio>,
     pub to_jose: Option<Ratio>,
     pub to_hono: Option<Ratio>,
+    /// To the build of before, if that was measured, too.
+    pub to_before: Option<Ratio>,
     /// The share of the time in which workerd had a processor.
     pub busy: Spread,
     pub rounds: Vec<Turn>,
@@ -74,6 +76,7 @@ pub fn markdown(tables: &[Table]) -> String {
         add(format!("{} : {limit}", row.name()), &|line| ratio(line.to_limit), *row);
         add(format!("{} : jose", row.name()), &|line| ratio(line.to_jose), *row);
         add(format!("{} : hono", row.name()), &|line| ratio(line.to_hono), *row);
+        add(format!("{} : before", row.name()), &|line| ratio(line.to_before), *row);
     }
     text
 }
@@ -172,6 +175,7 @@ impl Line {
             to_limit: to(row.limit()),
             to_jose: to(row.of_peer(Contender::Jose)),
             to_hono: to(row.of_peer(Contender::Hono)),
+            to_before: to(row.before()),
             busy: Spread::of(turns.iter().map(Turn::busy)),
             rounds: turns.clone(),
         }

@@ -1,8 +1,8 @@
 //! What is measured: one row for each contender with each kind of traffic.
 
 use super::contender::Contender::{
-    self, Edgeward, EdgewardByUrl, EdgewardUnsigned, Edits, EditsByUrl, EightEdits, Forward, Hono,
-    Jose, Refuse,
+    self, Edgeward, EdgewardByUrl, EdgewardUnsigned, EdgewardWithObjects, Edits, EditsByUrl,
+    EightEdits, Forward, Hono, Jose, Refuse,
 };
 
 /// The algorithm with the further rows: a browser's headers, an origin with a URL.
@@ -84,8 +84,14 @@ impl Row {
         if alg == EXAMINED {
             rows.extend([Edits, Edgeward].map(Self::from_browser));
             rows.extend([EditsByUrl, EdgewardByUrl].map(|it| Self::new(it, Traffic::Seen)));
+            rows.push(Self::new(EdgewardWithObjects, Traffic::Seen));
         }
-        rows
+        rows.into_iter().flat_map(|row| row.before().into_iter().chain([row])).collect()
+    }
+
+    /// The row of the build of before, if that is measured, too.
+    pub fn before(self) -> Option<Self> {
+        self.contender.before().map(|contender| Self { contender, ..self })
     }
 
     /// Its name in the results and for `EDGEWARD_BENCH_ROWS`.

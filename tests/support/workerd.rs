@@ -70,6 +70,16 @@ impl Files {
     /// When a module is missing.
     pub fn with(modules: &[PathBuf], services: &str, bindings: &str, extras: &Extras) -> Self {
         let directory = TempDir::new().expect("a temporary directory");
+        Self::in_directory(directory, modules, services, bindings, extras)
+    }
+
+    fn in_directory(
+        directory: TempDir,
+        modules: &[PathBuf],
+        services: &str,
+        bindings: &str,
+        extras: &Extras,
+    ) -> Self {
         let list = modules.iter().map(|module| {
             let name = module.file_name().and_then(|name| name.to_str()).expect("a file");
             fs::copy(module, directory.path().join(name))
@@ -103,8 +113,19 @@ impl Files {
 
     /// Of a Worker as `tools/build.sh` leaves it in a directory.
     pub fn built(build: &Path, services: &str, bindings: &str) -> Self {
-        let modules = ["index.js", "index_bg.wasm"].map(|module| build.join(module));
-        Self::new(&modules, services, bindings)
+        Self::new(&built(build), services, bindings)
+    }
+
+    /// The same, with the Durable Objects of revocations, whose disk goes when these files go.
+    #[allow(dead_code, reason = "tests keep their disk longer than a workerd")]
+    pub fn built_with_objects(build: &Path, services: &str, bindings: &str) -> Self {
+        let directory = TempDir::new().expect("a temporary directory");
+        let disk = directory.path().join("objects");
+        fs::create_dir(&disk).expect("a directory for the objects");
+        let (disk, objects) = objects_service(&disk);
+        let extras = Extras { first: objects_members(), ..Extras::default() };
+        let (services, bindings) = (services.to_owned() + &disk, bindings.to_owned() + &objects);
+        Self::in_directory(directory, &built(build), &services, &bindings, &extras)
     }
 }
 
@@ -243,6 +264,10 @@ impl Drop for Workerd {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+fn built(build: &Path) -> [PathBuf; 2] {
+    ["index.js", "index_bg.wasm"].map(|module| build.join(module))
 }
 
 fn capnp(modules: &str, services: &str, bindings: &str, extras: &Extras) -> String {
