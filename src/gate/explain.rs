@@ -11,7 +11,7 @@ use super::admin::{json_response, problem_response};
 use super::question::{Findings, Question};
 use super::{Decision, Gate, Permit, Stop};
 use crate::core::algorithm::Algorithm;
-use crate::core::claims::Millis;
+use crate::core::claims::{Millis, NumericDate};
 use crate::core::config::Settings;
 use crate::core::credentials;
 use crate::core::denial::{Check, Denial, TextResponse};
@@ -19,7 +19,8 @@ use crate::core::json::{object, parse_object};
 use crate::core::mutate::{ASSERTION_HEADER, is_field_name};
 use crate::core::path::RequestPath;
 use crate::core::request::RequestHead;
-use crate::core::revocation::target::Kind;
+use crate::core::revocation::entry::Effect;
+use crate::core::revocation::target::{Fingerprint, Kind};
 use crate::core::rules::Standing;
 use crate::core::verify::{Candidate, SignatureEngine, examine, family_name};
 
@@ -208,11 +209,23 @@ impl<E: SignatureEngine> Gate<E> {
         let list = revocations.list();
         let (targets, issued_at) = (self.targets(candidate), candidate.issued_at());
         let seconds = now.div_euclid(1_000);
+        let entry = |(id, effect, expires_at): (Fingerprint, Effect, NumericDate)| {
+            let issued_before = match effect {
+                Effect::RevokeIssuedBefore(time) => Some(time),
+                Effect::RevokeAll | Effect::Undo => None,
+            };
+            object! {
+                "id": id.to_string(),
+                "issued_before": issued_before,
+                "expires_at": expires_at,
+            }
+        };
         let rows = targets.iter().map(|(kind, target)| {
             object! {
                 "by": kind.name(),
                 "id": target.to_string(),
                 "revoked": list.revokes(target, issued_at, seconds),
+                "entries": list.about(target, seconds).map(entry).collect::<Vec<_>>(),
             }
         });
         let mut report = revocations.report(now);

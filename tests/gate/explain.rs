@@ -171,7 +171,34 @@ fn a_revocation_is_named_by_its_id() {
     assert_eq!(explanation["revocation"]["state"], "fresh");
     let targets = explanation["revocation"]["targets"].as_array().unwrap();
     let revoked: Vec<_> = targets.iter().filter(|target| target["revoked"] == true).collect();
-    assert_eq!(revoked, [&json!({ "by": "sub", "id": target.to_string(), "revoked": true })]);
+    let entry = json!({ "id": target.to_string(), "issued_before": null, "expires_at": NOW + 600 });
+    let row = json!({
+        "by": "sub", "id": target.to_string(), "revoked": true, "entries": [entry],
+    });
+    assert_eq!(revoked, [&row]);
+}
+
+#[test]
+fn a_revocation_of_older_tokens_is_shown_where_it_does_not_revoke_this_one() {
+    let mut setup = setup();
+    setup.has_relays = true;
+    let gate = setup.gate();
+    let target = Fingerprint::of(Kind::Subject, ISSUER, "alice").of_older();
+    let effect = Effect::RevokeIssuedBefore(NOW - 3_600);
+    let entry = Entry { number: 1, target, effect, expires_at: NOW + 600 };
+    let head = Head { log: 7, after: 0, to: 1, latest: 1, age_ms: Some(0) };
+    gate.begin_list(THEN);
+    gate.hear_delta(&Delta::write(&head, &[entry]), THEN, THEN).unwrap();
+    let token = token(json!({ "iat": NOW - 60 }));
+    let explanation = explain(&gate, &json!({ "path": "/a", "token": token }));
+    assert_eq!(explanation["decision"], "permit");
+    let targets = explanation["revocation"]["targets"].as_array().unwrap();
+    let subject = targets.iter().find(|target| target["by"] == "sub").unwrap();
+    let entry = json!({
+        "id": target.to_string(), "issued_before": NOW - 3_600, "expires_at": NOW + 600,
+    });
+    assert_eq!(subject["revoked"], false);
+    assert_eq!(subject["entries"], json!([entry]));
 }
 
 #[test]

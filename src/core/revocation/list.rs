@@ -146,12 +146,28 @@ impl RevocationList {
             .any(|one| self.effect(one, now).revokes(issued_at))
     }
 
+    /// What it says about the tokens of a target at `now`: at most two things, each with its own name, and
+    /// until when it holds.
+    pub fn about(
+        &self,
+        target: Fingerprint,
+        now: NumericDate,
+    ) -> impl Iterator<Item = (Fingerprint, Effect, NumericDate)> {
+        [target.of_all(), target.of_older()].into_iter().filter_map(move |one| {
+            self.slot(one, now).map(|slot| (one, slot.effect(), slot.expires_at.into()))
+        })
+    }
+
     /// What holds for exactly this target at `now`.
     fn effect(&self, target: Fingerprint, now: NumericDate) -> Effect {
+        self.slot(target, now).map_or(Effect::Undo, Slot::effect)
+    }
+
+    fn slot(&self, target: Fingerprint, now: NumericDate) -> Option<&Slot> {
         let wanted = Slot::of(target);
-        let bucket = self.buckets.get(bucket_of(wanted.first));
-        let found = bucket.and_then(|bucket| bucket.get(wanted.place_in(bucket).ok()?));
-        found.filter(|slot| !slot.has_expired(now)).map_or(Effect::Undo, Slot::effect)
+        let bucket = self.buckets.get(bucket_of(wanted.first))?;
+        let found = bucket.get(wanted.place_in(bucket).ok()?)?;
+        Some(found).filter(|slot| !slot.has_expired(now))
     }
 
     /// Whether that changes anything.
