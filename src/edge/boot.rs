@@ -142,7 +142,7 @@ impl Isolate {
             kv.timeout_ms = gate.settings().validation_cache_timeout_ms;
             settings = gate.settings().log;
         }
-        glue::log_faults(settings.level.is_some());
+        glue::log_faults(settings.level.map_or(0, |_| settings.lines_per_second));
         let budget = |share| LogBudget::new(settings.lines_per_second, share);
         let isolate = Self {
             state,

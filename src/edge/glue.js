@@ -395,18 +395,24 @@ export function placeOf(request) {
   return `${cf?.continent ?? ""}\n${cf?.longitude ?? ""}\n${cf?.colo ?? ""}`;
 }
 
-let logsFaults = true;
+const faults = { atMost: 100, second: 0, written: 0, leftOut: 0 };
 
-/** Says whether such lines are written. */
-export function logFaults(isOn) {
-  logsFaults = isOn;
+/** Says how many such lines are written in a second; 0 for none. */
+export function logFaults(atMost) {
+  faults.atMost = atMost;
 }
 
 /** Writes a line about a fault that the wasm does not see. */
 export function logFault(event, error) {
-  if (!logsFaults) return;
   const time = Math.floor(Date.now() / 1000);
-  console.error(JSON.stringify({ detail: String(error), event, level: "error", time }));
+  if (faults.second !== time) Object.assign(faults, { second: time, written: 0 });
+  if (faults.written >= faults.atMost) {
+    faults.leftOut += 1;
+    return;
+  }
+  const left_out = faults.leftOut || undefined;
+  Object.assign(faults, { written: faults.written + 1, leftOut: 0 });
+  console.error(JSON.stringify({ detail: String(error), event, left_out, level: "error", time }));
 }
 
 /** Runs a statement in the database of an object: its rows as lists, or nothing if it fails. */

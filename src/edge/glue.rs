@@ -166,9 +166,9 @@ extern "C" {
     #[wasm_bindgen(js_name = placeOf)]
     pub(super) fn place_of(request: &Request) -> String;
 
-    /// Whether lines are written about faults that the wasm does not see.
+    /// How many lines are written in a second about faults that the wasm does not see; 0 for none.
     #[wasm_bindgen(js_name = logFaults)]
-    pub(super) fn log_faults(is_on: bool);
+    pub(super) fn log_faults(at_most: u32);
 
     /// The rows of a statement as lists, or `undefined` if it failed.
     #[wasm_bindgen(js_name = sql)]

@@ -9,7 +9,7 @@ use crate::harness::sockets::End;
 #[tokio::test]
 async fn the_sockets_of_an_instance_end_with_it_and_leave_those_of_the_next_alone() {
     let (sockets, relays) = (Sockets::echoing().await, Relays::start().await);
-    let gate = gate(&sockets, |setup| setup.relays(&relays)).await;
+    let gate = gate(&sockets, |setup| setup.relays(&relays).set("log.lines_per_second", 2)).await;
     let opened = async |count: usize| {
         let mut all = Vec::new();
         for number in 0..count {
@@ -37,4 +37,12 @@ async fn the_sockets_of_an_instance_end_with_it_and_leave_those_of_the_next_alon
     }
     assert_eq!(gate.report().await["websockets"]["open"], 20);
     gate.logged(&["\"event\":\"socket_failed\""]).await;
+    // However many fail, there are no more lines than the configuration says.
+    let log = gate.log();
+    let lines = log.lines().filter(|line| line.contains("\"event\":\"socket_failed\""));
+    let lines = lines.filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let seconds: Vec<_> = lines.filter_map(|line| line["time"].as_i64()).collect();
+    for second in &seconds {
+        assert!(seconds.iter().filter(|it| *it == second).count() <= 2, "{log}");
+    }
 }
