@@ -237,3 +237,21 @@ async fn open_and_ended_sockets_are_counted() {
     all_of(&gate, &format!("{CLOSED}{{reason=\"peer\"}}"), 1.0).await;
     eventually("none is open", async || metrics(&gate).await["auth_websockets_open"] == 0.0).await;
 }
+
+#[tokio::test]
+async fn an_isolate_whose_only_way_to_a_relay_is_a_leash_hands_over_by_it() {
+    let (relays, sockets) = (Relays::start().await, Sockets::start(None).await);
+    let origin = Origin::start().await;
+    let gates = Gate::start_all(sockets.setup(setup(&origin, &relays).isolates(2))).await;
+    let _near = open("/").bearer(&token()).at(&gates[0]).await;
+    let _far = sockets.next().await.socket;
+    eventually("it has a leash", async || relays.calls("/relay/leash") > 0).await;
+    relays.fail("/relay/pull", Fault::Down);
+    get("/").send(&gates[0]).await.must_be(401, "missing_token");
+    // Asked of the other one, which has counted nothing.
+    all_of(&gates[1], DENIED, 1.0).await;
+    eventually("the socket is known", async || {
+        metrics(&gates[1]).await["auth_websockets_open"] == 1.0
+    })
+    .await;
+}
