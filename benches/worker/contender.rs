@@ -92,11 +92,8 @@ impl Contender {
             Before, BeforeWithObjects, Edgeward, EdgewardByUrl, EdgewardUnsigned,
             EdgewardWithObjects,
         };
-        match self {
-            Edgeward | EdgewardUnsigned | EdgewardByUrl | EdgewardWithObjects => true,
-            Before | BeforeWithObjects => true,
-            _ => false,
-        }
+        let now = [Edgeward, EdgewardUnsigned, EdgewardByUrl, EdgewardWithObjects];
+        now.contains(&self) || [Before, BeforeWithObjects].contains(&self)
     }
 
     /// The same with the build of before, if that is measured, too.
