@@ -36,7 +36,7 @@ pub fn sections(guide: &str) -> Vec<Section> {
         let Some(section) = sections.last_mut() else { continue };
         if let Some(language) = line.strip_prefix("```") {
             let inside = lines.by_ref().take_while(|line| *line != "```");
-            let text: String = inside.map(|line| format!("{line}\n")).collect();
+            let text: String = inside.flat_map(|line| [line, "\n"]).collect();
             section.blocks.push(Block { language: language.to_owned(), text });
         } else if line.starts_with('|') {
             let mut table = Table { head: cells(line), rows: Vec::new() };

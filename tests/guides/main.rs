@@ -12,6 +12,8 @@
 
 mod document;
 mod gate;
+mod javascript;
+mod migration;
 #[allow(dead_code, reason = "the other tests use the rest of it")]
 #[path = "../support/native.rs"]
 mod native;
