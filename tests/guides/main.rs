@@ -13,6 +13,7 @@
 mod document;
 mod gate;
 mod javascript;
+mod links;
 mod migration;
 #[allow(dead_code, reason = "the other tests use the rest of it")]
 #[path = "../support/native.rs"]
