@@ -37,6 +37,7 @@ pub(super) fn clerk() -> Vendor {
                 "X-Auth-Session\nsess_123",
                 "X-Auth-Organization\norg_123",
             ]),
+            rsa("without typ", &json!({ "alg": "RS256", "kid": "k1" }), &claims),
             rsa("of an administrator", &header, &claims).at("/admin"),
             rsa("of nobody's organization", &header, &with(&claims, json!({ "o": null })))
                 .at("/admin")
