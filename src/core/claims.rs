@@ -60,19 +60,26 @@ pub fn text<'c>(claims: &'c Map<String, Value>, name: &str) -> Result<Option<&'c
     }
 }
 
-/// Whether `aud` is one of `accepted`, or a list of strings with one of them (RFC 7519 section
-/// 4.1.3). A list with anything but strings in it is never accepted.
+/// The claim that says whom a token is for (RFC 7519 section 4.1.3).
+pub const AUDIENCE: &str = "aud";
+
+/// Whether `claim` is one of `accepted`, or a list of strings with one of them. A list with anything but
+/// strings in it is never accepted. Whatever `claim` is, an `aud` that names only others refuses (RFC 7519
+/// section 4.1.3).
 #[must_use]
-pub fn audience_matches(claims: &Map<String, Value>, accepted: &[String]) -> bool {
+pub fn audience_matches(claims: &Map<String, Value>, claim: &str, accepted: &[String]) -> bool {
     let one = |audience: &str| accepted.iter().any(|accepted| accepted == audience);
-    match claims.get("aud") {
-        Some(Value::String(audience)) => one(audience),
-        Some(Value::Array(audiences)) => {
-            audiences.iter().all(Value::is_string)
-                && audiences.iter().filter_map(Value::as_str).any(one)
-        }
-        _ => false,
-    }
+    let named = |claim: &str| {
+        claims.get(claim).map(|value| match value {
+            Value::String(audience) => one(audience),
+            Value::Array(audiences) => {
+                audiences.iter().all(Value::is_string)
+                    && audiences.iter().filter_map(Value::as_str).any(one)
+            }
+            _ => false,
+        })
+    };
+    named(claim) == Some(true) && named(AUDIENCE) != Some(false)
 }
 
 /// The granted scopes, separated by single spaces: `scope` as a string (RFC 8693 section 4.2) or
@@ -178,9 +185,28 @@ mod tests {
             (json!(null), false),
         ] {
             let claims = object(json!({ "aud": aud }));
-            assert_eq!(audience_matches(&claims, &accepted), expected, "{aud}");
+            assert_eq!(audience_matches(&claims, AUDIENCE, &accepted), expected, "{aud}");
         }
-        assert!(!audience_matches(&Map::new(), &accepted));
+        assert!(!audience_matches(&Map::new(), AUDIENCE, &accepted));
+    }
+
+    #[test]
+    fn another_claim_can_name_the_audience_and_an_aud_of_others_still_refuses() {
+        let accepted = vec!["client".to_owned(), "api".to_owned()];
+        for (claims, expected) in [
+            (json!({ "client_id": "client" }), true),
+            (json!({ "client_id": ["other", "client"] }), true),
+            (json!({ "client_id": "other" }), false),
+            (json!({ "client_id": null }), false),
+            (json!({ "aud": "client" }), false),
+            (json!({ "client_id": "client", "aud": "api" }), true),
+            (json!({ "client_id": "client", "aud": "other" }), false),
+            (json!({ "client_id": "client", "aud": [] }), false),
+            (json!({ "client_id": "client", "aud": null }), false),
+        ] {
+            let matches = audience_matches(&object(claims.clone()), "client_id", &accepted);
+            assert_eq!(matches, expected, "{claims}");
+        }
     }
 
     #[test]

@@ -89,8 +89,10 @@ pub struct Provider {
     pub name: String,
     /// Exact value of `iss`.
     pub issuer: String,
-    /// Accepted values of `aud`.
+    /// Accepted values of the next one.
     pub audiences: Vec<String>,
+    /// The claim that names the audience.
+    pub audience_claim: String,
     /// Accepted values of `alg`.
     pub algorithms: Vec<Algorithm>,
     /// Names of the secret bindings that hold its keys.

@@ -22,7 +22,7 @@ use jwt_compact::alg::{Hs256, Hs256Key, Hs384, Hs384Key, Hs512, Hs512Key};
 use serde_json::{Map, Value};
 
 use super::algorithm::{Algorithm, Curve, Family};
-use super::claims::{self, NumericDate, Rounding};
+use super::claims::{self, AUDIENCE, NumericDate, Rounding};
 use super::config::{OpaqueTokens, Provider, Settings};
 use super::denial::Reason;
 use super::facts::Facts;
@@ -387,7 +387,7 @@ fn check_claims(
     times.check(now, skew)?;
     times.check_lifetime(provider.max_lifetime_seconds)?;
     // (9)
-    if !claims::audience_matches(claims, &provider.audiences) {
+    if !claims::audience_matches(claims, &provider.audience_claim, &provider.audiences) {
         return Err(Reason::WrongAudience);
     }
     check_presence(claims, provider)?;
@@ -430,9 +430,11 @@ pub fn accept_answer(
         .or_insert_with(|| now.saturating_add(service.max_stale_seconds.max(1)).into());
     let times = Times::read(&times)?;
     times.check_lifetime(provider.max_lifetime_seconds)?;
-    let for_us = match (service.opaque_tokens, claims.get("aud")) {
-        (OpaqueTokens::AcceptForAnyAudience, None) => is_access_token(claims),
-        _ => claims::audience_matches(claims, &provider.audiences),
+    let (claim, audiences) = (provider.audience_claim.as_str(), &provider.audiences);
+    let is_named = [claim, AUDIENCE].into_iter().any(|claim| claims.contains_key(claim));
+    let for_us = match service.opaque_tokens {
+        OpaqueTokens::AcceptForAnyAudience if !is_named => is_access_token(claims),
+        _ => claims::audience_matches(claims, claim, audiences),
     };
     if !for_us {
         return Err(Reason::WrongAudience);

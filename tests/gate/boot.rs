@@ -124,6 +124,11 @@ fn every_mistake_names_its_place_what_was_found_and_what_is_expected() {
             "AUTH.providers[0].audiences[1]: found 7; expected a text",
         ),
         (
+            "/providers/0/audience_claim",
+            json!(""),
+            "AUTH.providers[0].audience_claim: found an empty text; expected the name of a claim",
+        ),
+        (
             "/rules",
             json!([{ "path": "/a", "claims": { "role": "admin" } }]),
             "AUTH.rules[0].claims.role: found a text of 5 bytes; expected a list",

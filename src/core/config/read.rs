@@ -7,6 +7,7 @@
 use serde_json::Value;
 
 use super::super::access::{Enforcement, Freshness, Upgrades};
+use super::super::claims::AUDIENCE;
 use super::super::json::{self, JsonFault};
 use super::super::log::Level;
 use super::super::problem::Problem;
@@ -85,6 +86,7 @@ pub(super) struct Provider {
     pub(super) name: String,
     pub(super) issuer: String,
     pub(super) audiences: Vec<String>,
+    pub(super) audience_claim: String,
     pub(super) algorithms: Vec<String>,
     pub(super) keys: Vec<String>,
     pub(super) jwks_uri: Option<String>,
@@ -297,6 +299,7 @@ impl Provider {
             name: reader.text("name"),
             issuer: reader.text("issuer"),
             audiences: reader.texts("audiences"),
+            audience_claim: reader.text_or("audience_claim", AUDIENCE),
             algorithms: reader.texts("algorithms"),
             keys: reader.texts_or("keys", &[]),
             jwks_uri: reader.text_if_any("jwks_uri"),

@@ -22,7 +22,8 @@ pub(super) fn clerk() -> Vendor {
             "v": 2,
         }),
     );
-    let claims = with(&default, json!({ "aud": "https://app.example" }));
+    let claims = &default;
+    let customized = with(&default, json!({ "aud": "https://app.example" }));
     Vendor {
         section: "Clerk",
         block: 0,
@@ -32,38 +33,46 @@ pub(super) fn clerk() -> Vendor {
         )],
         published: key_set(json!({ "alg": "RS256", "use": "sig" })),
         tokens: vec![
-            rsa("customized", &header, &claims).told(&[
+            rsa("as it is usual", &header, claims).told(&[
                 "X-Auth-Subject\nuser_123",
                 "X-Auth-Session\nsess_123",
                 "X-Auth-Organization\norg_123",
             ]),
-            rsa("without typ", &json!({ "alg": "RS256", "kid": "k1" }), &claims),
-            rsa("of an administrator", &header, &claims).at("/admin"),
-            rsa("of nobody's organization", &header, &with(&claims, json!({ "o": null })))
+            rsa("customized", &header, &customized),
+            rsa("without typ", &json!({ "alg": "RS256", "kid": "k1" }), claims),
+            rsa("of an administrator", &header, claims).at("/admin"),
+            rsa("of nobody's organization", &header, &with(claims, json!({ "o": null })))
                 .at("/admin")
                 .denied(Reason::WrongClaim),
-            rsa("with the default claims", &header, &default).denied(Reason::WrongAudience),
+            rsa(
+                "with an aud of somebody else",
+                &header,
+                &with(&default, json!({ "aud": "other" })),
+            )
+            .denied(Reason::WrongAudience),
+            rsa("without azp", &header, &with(&default, json!({ "azp": null })))
+                .denied(Reason::WrongAudience),
             rsa(
                 "of another page",
                 &header,
-                &with(&claims, json!({ "azp": "https://preview.app.example" })),
+                &with(claims, json!({ "azp": "https://preview.app.example" })),
             )
-            .denied(Reason::WrongClaim),
+            .denied(Reason::WrongAudience),
             rsa(
                 "of the development instance",
                 &header,
-                &with(&claims, json!({ "iss": "https://clean-mayfly-62.clerk.accounts.dev" })),
+                &with(claims, json!({ "iss": "https://clean-mayfly-62.clerk.accounts.dev" })),
             )
             .denied(Reason::UnknownIssuer),
-            rsa("of a template, without sid", &header, &with(&claims, json!({ "sid": null })))
+            rsa("of a template, without sid", &header, &with(claims, json!({ "sid": null })))
                 .denied(Reason::MissingClaim),
             rsa(
                 "that was kept",
                 &header,
-                &with(&claims, json!({ "iat": NOW - 100, "exp": NOW - 40 })),
+                &with(claims, json!({ "iat": NOW - 100, "exp": NOW - 40 })),
             )
             .denied(Reason::Expired),
-            rsa("in the cookie, which is no source", &header, &claims)
+            rsa("in the cookie, which is no source", &header, claims)
                 .carried("cookie\n__session=")
                 .denied(Reason::NoCredentials),
         ],

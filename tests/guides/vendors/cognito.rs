@@ -51,7 +51,8 @@ fn cognito_identity() -> Value {
 
 pub(super) fn cognito() -> Vendor {
     let header = json!({ "kid": "k1", "alg": "RS256" });
-    let bound = with(&cognito_access(), json!({ "aud": "https://api.app.example" }));
+    let access = cognito_access();
+    let bound = with(&access, json!({ "aud": "https://api.app.example" }));
     let other_pool = json!({
         "iss": "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_ExaMPle02",
     });
@@ -61,22 +62,31 @@ pub(super) fn cognito() -> Vendor {
         issuers: vec![(POOL, Some(POOL_KEYS))],
         published: key_set(json!({ "alg": "RS256", "use": "sig" })),
         tokens: vec![
-            rsa("bound to a resource", &header, &bound).told(&[
+            rsa("as it is usual", &header, &access).told(&[
                 "X-Auth-Subject\naaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee",
                 "X-Auth-User\nmy-test-user",
                 "X-Auth-Groups\nadmins",
             ]),
-            rsa("of the group", &header, &bound).at("/admin"),
-            rsa("with the scope of the resource server", &header, &bound).at("/photos"),
-            rsa("not of the group", &header, &with(&bound, json!({ "cognito:groups": ["users"] })))
-                .at("/admin")
-                .denied(Reason::WrongClaim),
-            rsa("of another app client", &header, &with(&bound, json!({ "client_id": "other" })))
-                .denied(Reason::WrongClaim),
-            rsa("not bound to a resource", &header, &cognito_access())
+            rsa("bound to a resource", &header, &bound),
+            rsa("of the group", &header, &access).at("/admin"),
+            rsa("with the scope of the resource server", &header, &access).at("/photos"),
+            rsa(
+                "not of the group",
+                &header,
+                &with(&access, json!({ "cognito:groups": ["users"] })),
+            )
+            .at("/admin")
+            .denied(Reason::WrongClaim),
+            rsa("of another app client", &header, &with(&access, json!({ "client_id": "other" })))
                 .denied(Reason::WrongAudience),
+            rsa(
+                "bound to another resource",
+                &header,
+                &with(&access, json!({ "aud": "https://other.app.example" })),
+            )
+            .denied(Reason::WrongAudience),
             rsa("an ID token", &header, &cognito_identity()).denied(Reason::WrongAudience),
-            rsa("of another pool", &header, &with(&bound, other_pool))
+            rsa("of another pool", &header, &with(&access, other_pool))
                 .denied(Reason::UnknownIssuer),
         ],
     }

@@ -34,6 +34,9 @@ pub(super) fn providers(tables: Vec<read::Provider>, problems: &mut Problems) ->
         }
         let expected = "at least one value, none of them empty";
         not_empty(&table.audiences, &place("audiences"), expected, problems);
+        if table.audience_claim.is_empty() {
+            problems.add(&place("audience_claim"), "an empty text", "the name of a claim");
+        }
         not_empty(&table.required_claims, &place("required_claims"), "", problems);
         if table.token_types.is_empty() {
             problems.add(
@@ -87,6 +90,7 @@ pub(super) fn providers(tables: Vec<read::Provider>, problems: &mut Problems) ->
             name: table.name,
             issuer: table.issuer,
             audiences: table.audiences,
+            audience_claim: table.audience_claim,
             keys: table.keys,
             token_types: table.token_types,
             required_claims: table.required_claims,
