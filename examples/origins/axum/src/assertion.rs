@@ -82,8 +82,13 @@ impl Verifier {
         let (Some(assertion), None) = (assertions.next(), assertions.next()) else {
             return Err(Refusal::Unauthenticated("not exactly one assertion".to_owned()));
         };
-        let kid = decode_header(assertion)?.kid.unwrap_or_default();
-        let key = self.keys.find(&kid).await?;
+        let header = decode_header(assertion)?;
+        // Extensions that have to be understood (RFC 7515, section 4.1.11). None is here, and the
+        // library leaves it to us to look.
+        if header.crit.is_some() {
+            return Err(Refusal::Unauthenticated("it has a critical extension".to_owned()));
+        }
+        let key = self.keys.find(&header.kid.unwrap_or_default()).await?;
         let Claims { oiss, sub, scope, degraded } = decode(assertion, &key, &self.expected)?.claims;
         let scopes = scope.split_whitespace().map(str::to_owned).collect();
         Ok(Identity { issuer: oiss, subject: sub, scopes, degraded })

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::assertion::Refusal;
 
 /// After this, a key that the gate no longer publishes no longer counts.
-const KEYS_LIVE: Duration = Duration::from_secs(300);
+const KEYS_LIVE: Duration = Duration::from_mins(5);
 /// A `kid` that is not in the set has it fetched again, but not sooner than this after the last
 /// time: anybody can invent one.
 const COOLDOWN: Duration = Duration::from_secs(30);
