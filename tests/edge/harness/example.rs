@@ -23,7 +23,7 @@ pub enum Language {
     Axum,
     /// JavaScript, with Express and jose.
     Express,
-    /// Python, with FastAPI and `PyJWT`.
+    /// Python, with `FastAPI` and `PyJWT`.
     FastApi,
     /// Go, with its standard library.
     Go,
@@ -170,7 +170,9 @@ impl Example {
 async fn keep(output: impl AsyncRead + Unpin, printed: Arc<Mutex<String>>) {
     let mut lines = BufReader::new(output).lines();
     while let Ok(Some(line)) = lines.next_line().await {
-        printed.lock().unwrap().push_str(&format!("{line}\n"));
+        let mut printed = printed.lock().unwrap();
+        printed.push_str(&line);
+        printed.push('\n');
     }
 }
 
