@@ -234,6 +234,11 @@ async fn nothing_else_is_believed(stage: &Stage) {
     must_say(&reply, 200, alice.clone(), "the assertion counts and not the headers");
     let reply = example.ask(&forged("POST", "/notes", &[good])).await;
     assert_eq!(reply.status, 403, "so do its scopes");
+    let writer = assertion(json!({ "scope": "write" }));
+    for path in ["/notes", "/payments"] {
+        let reply = example.ask(&forged("GET", path, std::slice::from_ref(&writer))).await;
+        assert!([404, 405].contains(&reply.status), "{path} changes something: {}", reply.status);
+    }
     let late = assertion(json!({ "exp": now() - 20 }));
     let reply = example.ask(&forged("GET", "/me", &[late])).await;
     must_say(&reply, 200, alice, "it counts until the leeway is over");

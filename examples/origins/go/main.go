@@ -40,14 +40,26 @@ func setting(name string) string {
 // What is not named as public is behind the verifier, so that a new route is, too.
 func routes(verifier *Verifier) http.Handler {
 	private := http.NewServeMux()
-	private.HandleFunc("/me", me)
-	private.Handle("/notes", RequireScope("write", http.HandlerFunc(saveNote)))
-	private.HandleFunc("/payments", pay)
+	private.Handle("/me", only(http.MethodGet, me))
+	private.Handle("/notes", RequireScope("write", only(http.MethodPost, saveNote)))
+	private.Handle("/payments", only(http.MethodPost, pay))
 
 	all := http.NewServeMux()
-	all.HandleFunc("/public", hello)
+	all.Handle("/public", only(http.MethodGet, hello))
 	all.Handle("/", verifier.Require(private))
 	return all
+}
+
+// From Go 1.22 on, patterns such as "POST /payments" do this.
+func only(method string, handler http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != method {
+			w.Header().Set("Allow", method)
+			deny(w, http.StatusMethodNotAllowed, "method_not_allowed")
+			return
+		}
+		handler(w, r)
+	})
 }
 
 func hello(w http.ResponseWriter, _ *http.Request) {
