@@ -31,10 +31,12 @@ outage: ## an outage of the auth service under load (tools/outage.sh says how to
 
 fmt: ## format the Rust sources
 	@cargo fmt
+	@cargo fmt --manifest-path examples/origins/axum/Cargo.toml
 
 lint: ## format check and lints, native and wasm
 	@tools/install.sh build
 	cargo fmt --check
+	cargo fmt --check --manifest-path examples/origins/axum/Cargo.toml
 	cargo clippy --all-targets -- -D warnings
 	cargo clippy --target wasm32-unknown-unknown --features probe --lib --test wasm -- -D warnings
 

@@ -70,6 +70,39 @@ install_kosoku() {
     echo "could not be installed: kosoku" >&2
 }
 
+# What the origins of examples/origins need, for their tests; the one in Rust needs nothing more. Where
+# something cannot be installed, tools/test.sh says what that means.
+install_origins() {
+    install_express
+    install_fastapi
+    install_packages go golang-go
+}
+
+install_express() {
+    local to=examples/origins/express
+    cmp -s $to/package-lock.json $to/node_modules/.installed-lock.json && return
+    echo "installing the npm packages of $to"
+    npm ci --prefix $to --loglevel=error &&
+        cp $to/package-lock.json $to/node_modules/.installed-lock.json && return
+    rm -rf $to/node_modules
+    echo "could not be installed: the npm packages of $to" >&2
+}
+
+install_fastapi() {
+    local to=.tools/fastapi requirements=examples/origins/fastapi/requirements.txt
+    # The interpreter is a link to that of the system, which may be another one by now.
+    cmp -s $requirements $to/.installed-requirements.txt && [ -x $to/bin/python ] && return
+    command -v python3 >/dev/null || return 0
+    echo "installing $requirements into $to"
+    rm -rf $to
+    python3 -m venv $to &&
+        $to/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: \
+            --requirement $requirements &&
+        cp $requirements $to/.installed-requirements.txt && return
+    rm -rf $to
+    echo "could not be installed: $requirements" >&2
+}
+
 # Evaluates ops/alerts.yml in the tests. The package is unpacked, not installed: to install it takes root,
 # and leaves a daemon behind that starts with the machine and listens to everybody. The two programs need
 # nothing but libc. Where they cannot be had, tools/test.sh says what that means.
@@ -122,6 +155,7 @@ if [ "$1" = test ]; then
     install_crate cargo-deny "$CARGO_DENY" --locked
     install_kosoku
     install_prometheus
+    install_origins
     install_packages chromedriver chromium chromium-driver
 fi
 if [ "$1" = bench ]; then

@@ -5,6 +5,8 @@
 source "$(dirname "$0")/common.sh"
 
 WASM=wasm32-unknown-unknown
+# A project of its own, with a lock file of its own.
+AXUM=examples/origins/axum
 skipped=()
 
 step() { printf '\n==> %s\n' "$1"; }
@@ -18,20 +20,30 @@ tools/install.sh test
 
 step "format"
 cargo fmt --check
+cargo fmt --check --manifest-path "$AXUM/Cargo.toml"
+if command -v go >/dev/null; then
+    unformatted=$(gofmt -l examples/origins/go)
+    [ -z "$unformatted" ] || fail "gofmt -w $unformatted"
+fi
 
 step "lints"
 cargo clippy --all-targets -- -D warnings
 cargo clippy --target "$WASM" --features edge --lib --test wasm -- -D warnings
 cargo clippy --target "$WASM" --features probe --lib --test wasm -- -D warnings
+cargo clippy --locked --manifest-path "$AXUM/Cargo.toml" --target-dir "${CARGO_TARGET_DIR:-target}" -- -D warnings
+if command -v go >/dev/null; then (cd examples/origins/go && go vet .); fi
 
 step "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet
 
 step "dependencies"
 cargo deny --all-features check --hide-inclusion-graph bans licenses sources
+# Without licences, as with what only the tests need: nobody gets it from us.
+cargo deny --manifest-path "$AXUM/Cargo.toml" --config deny.toml check --hide-inclusion-graph bans sources
 # The database of advisories is a repository on GitHub.
 if curl -fsI --max-time 10 https://github.com/RustSec/advisory-db >/dev/null 2>&1; then
     cargo deny --all-features check advisories
+    cargo deny --manifest-path "$AXUM/Cargo.toml" --config deny.toml check advisories
 else
     skip "advisories (https://github.com/RustSec/advisory-db cannot be reached from here)"
 fi
@@ -87,6 +99,18 @@ fi
 if [ ! -x /usr/bin/chromium ]; then
     [ -z "${CI:-}" ] || fail "/usr/bin/chromium is missing: install the package chromium"
     skip "WebSockets of a page in Chromium (install the package chromium)"
+fi
+if [ ! -f examples/origins/express/node_modules/.installed-lock.json ]; then
+    [ -z "${CI:-}" ] || fail "the npm packages of examples/origins/express are missing"
+    skip "the origin in Express (tools/install.sh test says why its packages are missing)"
+fi
+if [ ! -f .tools/fastapi/.installed-requirements.txt ]; then
+    [ -z "${CI:-}" ] || fail "the packages of examples/origins/fastapi are missing: install Python 3.10 or newer with venv"
+    skip "the origin in FastAPI (install Python 3.10 or newer with venv)"
+fi
+if ! command -v go >/dev/null; then
+    [ -z "${CI:-}" ] || fail "go is missing: install the package golang-go"
+    skip "the origin in Go (install the package golang-go)"
 fi
 cargo test --test edge
 

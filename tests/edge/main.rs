@@ -28,6 +28,7 @@ mod harness;
 mod logs;
 mod metrics;
 mod misconfiguration;
+mod origins;
 mod outages;
 mod paths;
 mod published_keys;

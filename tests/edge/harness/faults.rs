@@ -7,7 +7,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex, OnceLock},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -91,13 +91,15 @@ pub struct Asked {
 type Handler = dyn Fn(&Asked) -> Reply + Send + Sync;
 
 /// Who answers what passes.
+#[derive(Clone)]
 enum Behind {
+    Nobody,
     Server(SocketAddr),
-    Handler(Box<Handler>),
+    Handler(Arc<Handler>),
 }
 
 struct Shared {
-    behind: OnceLock<Behind>,
+    behind: Mutex<Behind>,
     mode: Mutex<Mode>,
     ledger: Mutex<Ledger>,
     changed: Notify,
@@ -136,18 +138,18 @@ impl Mode {
 impl Faults {
     /// A proxy that still needs to be told [what is behind it](Self::pass_to).
     pub async fn start() -> Self {
-        Self::with(OnceLock::new()).await
+        Self::with(Behind::Nobody).await
     }
 
     /// A server that asks `handler` what to say to requests that pass.
     pub async fn answering(handler: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
-        Self::with(Behind::Handler(Box::new(handler)).into()).await
+        Self::with(Behind::Handler(Arc::new(handler))).await
     }
 
-    async fn with(behind: OnceLock<Behind>) -> Self {
+    async fn with(behind: Behind) -> Self {
         let port = socket("127.0.0.1:0".parse().unwrap());
         let shared = Arc::new(Shared {
-            behind,
+            behind: Mutex::new(behind),
             mode: Mutex::new(Mode::Pass),
             ledger: Mutex::default(),
             changed: Notify::new(),
@@ -158,9 +160,10 @@ impl Faults {
         faults
     }
 
-    /// Puts it in front of this server. What is asked before that is not answered.
+    /// Puts it in front of this server, also in the place of another one. What is asked before that is not
+    /// answered.
     pub fn pass_to(&self, server: SocketAddr) {
-        assert!(self.shared.behind.set(Behind::Server(server)).is_ok(), "somebody is behind it");
+        *self.shared.behind.lock().unwrap() = Behind::Server(server);
     }
 
     /// From now on, this happens to requests. Returns when connections are refused or accepted.
@@ -295,14 +298,15 @@ impl Shared {
 
     /// The answer to what passes.
     async fn pass(&self, asked: &Asked) -> io::Result<Reply> {
-        match self.behind.get() {
-            Some(Behind::Handler(handler)) => Ok(handler(asked)),
-            Some(Behind::Server(addr)) => {
+        let behind = self.behind.lock().unwrap().clone();
+        match behind {
+            Behind::Handler(handler) => Ok(handler(asked)),
+            Behind::Server(addr) => {
                 let mut stream = BufReader::new(TcpStream::connect(addr).await?);
                 stream.write_all(&asked.bytes()).await?;
                 Reply::read(&mut stream, asked.method == "HEAD").await
             }
-            None => Err(io::Error::other("nobody is behind it yet")),
+            Behind::Nobody => Err(io::Error::other("nobody is behind it yet")),
         }
     }
 }

@@ -61,7 +61,8 @@ pub static P384: LazyLock<Key> = LazyLock::new(|| Key::ec("p384", "P-384"));
 pub static P521: LazyLock<Key> = LazyLock::new(|| Key::ec("p521", "P-521"));
 /// Ed25519.
 pub static ED25519: LazyLock<Key> = LazyLock::new(|| Key::ed25519("ed"));
-static ASSERTION: LazyLock<Key> = LazyLock::new(|| Key::ed25519("assertion-1"));
+/// Signs assertions.
+pub static ASSERTION: LazyLock<Key> = LazyLock::new(|| Key::ed25519("assertion-1"));
 
 /// One key of each kind.
 pub fn all() -> [&'static Key; 6] {
