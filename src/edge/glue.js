@@ -58,11 +58,15 @@ export function onOriginFailure(handler) {
 /**
  * Sends the request on, to `url` if that is not its own, and returns the origin's own response,
  * untouched. `edits` are lines: names of headers to remove, an empty line, names and values to set.
+ * What answers a personal request must not come from the platform's cache of what is fetched, nor go
+ * there: it goes by URL and extension, and the header that would keep it off is the token's.
  */
-export function forward(service, request, url, edits, keepBody) {
+export function forward(service, request, url, edits, keepBody, isPersonal) {
   let parts;
   try {
-    parts = outgoing(request, url, edits, keepBody);
+    // Other methods, and service bindings, have no such cache, and it costs two headers.
+    const cache = isPersonal && service === undefined && isCached(request.method) ? "no-store" : undefined;
+    parts = outgoing(request, url, edits, keepBody, cache);
   } catch {
     // The message would repeat the URL, with a token that may be in its query.
     return originFailed(request, "");
@@ -71,19 +75,23 @@ export function forward(service, request, url, edits, keepBody) {
   return answer.then(undefined, (error) => originFailed(request, String(error)));
 }
 
+function isCached(method) {
+  return method === "GET" || method === "HEAD";
+}
+
 /** What `send` takes for a request that is sent on. */
-export function outgoing(request, url, edits, keepBody) {
+export function outgoing(request, url, edits, keepBody, cache) {
   const target = url ?? request.url;
   if (keepBody && request.body !== null) {
     // The only form that keeps a body with every method, and its length.
     const outgoing = new Request(target, request);
     edit(outgoing.headers, edits);
-    return [outgoing, undefined];
+    return [outgoing, { cache }];
   }
   // Without an object for the outgoing request, which nothing here would look at.
   const headers = new Headers(request.headers);
   edit(headers, edits);
-  return [target, { method: request.method, headers, redirect: "manual" }];
+  return [target, { method: request.method, headers, redirect: "manual", cache }];
 }
 
 /** Asks the origin. */

@@ -39,6 +39,7 @@ extern "C" {
         url: Option<&str>,
         edits: &str,
         keep_body: bool,
+        is_personal: bool,
     ) -> JsValue;
 
     /// A response that is all text.

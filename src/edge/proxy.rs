@@ -38,7 +38,8 @@ pub(super) fn forward(
             forward_choosing(service, request, url, edits, protocol)
         }
         (Upgrade::Native | Upgrade::No, _) => {
-            glue::forward(service, request, url, edits, permit.body() == Body::Stream)
+            let (keep_body, is_personal) = (permit.body() == Body::Stream, permit.is_personal());
+            glue::forward(service, request, url, edits, keep_body, is_personal)
         }
     }
 }

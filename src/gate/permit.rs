@@ -76,6 +76,12 @@ impl<'g> Permit<'g> {
         self.shadowed.as_ref()
     }
 
+    /// Whether the origin is told who is asking, so that its answer may be for nobody else.
+    #[must_use]
+    pub const fn is_personal(&self) -> bool {
+        self.provider.is_some() && self.shadowed.is_none()
+    }
+
     /// What happens to the body.
     #[must_use]
     pub const fn body(&self) -> Body {

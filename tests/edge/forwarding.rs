@@ -368,6 +368,40 @@ async fn a_service_binding_reaches_the_origin_like_a_url_does() {
     assert_eq!(origin.count(), 1);
 }
 
+/// The platform keeps what a Worker fetches, by URL: what is for one user must not be kept for the next.
+/// It says so to the origin, too, which is how this can be seen here.
+#[tokio::test]
+async fn what_is_asked_for_one_user_is_neither_taken_from_a_cache_nor_put_there() {
+    let origin = Origin::start().await;
+    let setup = |setup: Setup| setup.access("/public", "public").access("/optional", "optional");
+    let by_url = Gate::start(setup(Setup::new(&origin))).await;
+    let service = Gate::start(setup(Setup::new(&origin).through_service(&origin))).await;
+    for (gate, method, target, has_token, is_kept_off) in [
+        (&by_url, "GET", "/report.pdf", true, true),
+        (&by_url, "HEAD", "/report.pdf", true, true),
+        (&by_url, "GET", "/optional/a.css", true, true),
+        (&by_url, "GET", "/optional/a.css", false, false),
+        (&by_url, "GET", "/public/a.css", false, false),
+        (&by_url, "POST", "/report.pdf", true, false),
+        // There is no cache on the way.
+        (&service, "GET", "/report.pdf", true, false),
+    ] {
+        let mut asked = request(method, target);
+        if has_token {
+            asked = asked.bearer(&token());
+        }
+        asked.send(gate).await.must_pass();
+        let expected: &[&str] = if is_kept_off { &["no-cache"] } else { &[] };
+        let seen = origin.last();
+        assert_eq!(seen.header("pragma"), expected, "{method} {target}");
+        assert_eq!(seen.header("cache-control"), expected, "{method} {target}");
+    }
+    // What the client says about caches stays.
+    let asked = get("/a").bearer(&token()).header("Cache-Control", "max-age=7");
+    asked.send(&by_url).await.must_pass();
+    assert_eq!(origin.last().header("cache-control"), ["max-age=7"]);
+}
+
 // The response
 
 /// Status lines of an origin, with `_` for the spaces.
