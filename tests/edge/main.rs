@@ -32,6 +32,7 @@ mod outages;
 mod paths;
 mod published_keys;
 mod revocations;
+mod rotation;
 mod services;
 mod shadow;
 mod sockets;

@@ -1,0 +1,80 @@
+//! What the guides in `docs/` tell the reader to type, for tests that do it.
+
+use std::{net::SocketAddr, os::unix::fs::symlink, process::Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    process::{Child, Command},
+};
+
+use super::{eventually, mint};
+use crate::workerd;
+
+/// A document of the repository.
+pub fn document(path: &str) -> String {
+    let path = workerd::root().join(path);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The blocks of code in this language, from the top to the bottom.
+pub fn blocks(path: &str, language: &str) -> Vec<String> {
+    let (document, fence) = (document(path), format!("```{language}"));
+    let mut blocks = Vec::new();
+    let mut lines = document.lines();
+    while lines.any(|line| line == fence) {
+        let block: Vec<_> = lines.by_ref().take_while(|line| *line != "```").collect();
+        blocks.push(block.join("\n") + "\n");
+    }
+    blocks
+}
+
+/// The only one of them with these words.
+pub fn block(path: &str, language: &str, words: &str) -> String {
+    let mut found = blocks(path, language);
+    found.retain(|block| block.contains(words));
+    assert_eq!(found.len(), 1, "{language} with {words:?} in {path}");
+    found.remove(0)
+}
+
+/// The origin of `docs/origins.md`, in Node.js: 401 for whom it does not know. It ends with this value.
+pub struct GuideOrigin {
+    /// Where it listens.
+    pub addr: SocketAddr,
+    _process: Child,
+    _directory: TempDir,
+}
+
+impl GuideOrigin {
+    /// Starts it, and waits until it listens. `gate` is where it gets keys from; those of `trusted`, a JWK
+    /// Set, count besides.
+    pub async fn start(gate: SocketAddr, trusted: Option<Value>) -> Self {
+        let directory = TempDir::new().unwrap();
+        let script = directory.path().join("origin.mjs");
+        std::fs::write(&script, block("docs/origins.md", "js", "createServer")).unwrap();
+        let modules = workerd::root().join("node_modules");
+        symlink(&modules, directory.path().join("node_modules")).unwrap();
+
+        // Free a moment ago.
+        let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = free.local_addr().unwrap();
+        drop(free);
+        let mut command = Command::new(modules.join(".bin/node"));
+        command
+            .arg(script)
+            .env("JWKS_URL", format!("http://{gate}/_edgeward/jwks.json"))
+            .env("AUDIENCE", mint::ORIGIN_AUDIENCE)
+            .env("PORT", addr.port().to_string())
+            .stdin(Stdio::null())
+            // Whom it refuses, the tests see by the answer.
+            .stderr(Stdio::null())
+            .kill_on_drop(true);
+        if let Some(trusted) = trusted {
+            command.env("TRUSTED_KEYS", trusted.to_string());
+        }
+        let process = command.spawn().expect("node_modules/.bin/node starts; `npm ci` installs it");
+        eventually("the origin listens", async || TcpStream::connect(addr).await.is_ok()).await;
+        Self { addr, _process: process, _directory: directory }
+    }
+}
