@@ -30,6 +30,7 @@ mod metrics;
 mod misconfiguration;
 mod outages;
 mod paths;
+mod playbooks;
 mod published_keys;
 mod revocations;
 mod rotation;
