@@ -25,6 +25,7 @@ mod cost;
 mod denials;
 mod events;
 mod forwarding;
+mod guides;
 mod harness;
 mod logs;
 mod metrics;
