@@ -59,11 +59,6 @@ impl Fleet {
         let latest = serving.pop().expect("something serves");
         *serving = vec![latest];
     }
-
-    /// Whose turn it may be, the oldest first.
-    pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.serving.lock().unwrap().iter().map(|deployed| deployed.addr).collect()
-    }
 }
 
 impl Drop for Fleet {

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeSet,
-    fs,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
