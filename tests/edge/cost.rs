@@ -1,4 +1,9 @@
 //! What docs/cost.md says is paid for, counted: its tables are read, and the same is done to a gate.
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::float_cmp,
+    reason = "whole numbers, far below where that matters"
+)]
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -25,7 +30,7 @@ fn table(heading: &str) -> BTreeMap<String, Vec<f64>> {
     let rows = rows.take_while(|line| line.starts_with('|')).map(|line| {
         let mut cells = line.trim_matches('|').split('|').map(str::trim);
         let name = cells.next().unwrap().to_owned();
-        (name, cells.filter_map(|cell| cell.replace(',', "").parse().ok()).collect())
+        (name, cells.filter_map(|cell| cell.replace([',', '*'], "").parse().ok()).collect())
     });
     rows.collect()
 }
@@ -97,6 +102,34 @@ fn published(setup: Setup, meters: &Meters) -> Setup {
         .set("providers.0.jwks_uri", format!("http://{}/jwks", meters.issuer.addr))
         .unset("providers.0.keys")
         .without_secret("JWT_KEYS")
+}
+
+/// Of a month, in cents.
+#[test]
+fn what_three_sizes_cost_adds_up() {
+    let stated = table("Three sizes");
+    let row = |name: &str| stated.iter().find(|(it, _)| it.starts_with(name)).unwrap().1.clone();
+    let parts = ["the plan", "Worker requests", "CPU time", "requests to", "duration", "rows"];
+    let parts = parts.map(row);
+    let sums = (0..3).map(|at| parts.iter().map(|part| part[at]).sum::<f64>());
+    let cents = |dollars: f64| (dollars * 100.0).round();
+    let together: Vec<_> = row("**together").into_iter().map(cents).collect();
+    assert_eq!(together, sums.map(cents).collect::<Vec<_>>());
+
+    // Millions a month, at the rate of the table of prices, beyond what it includes.
+    let [requests, seconds] = [[1.0, 100.0, 3_000.0], [0.66, 39.0, 336.0]];
+    let month = 2.592;
+    let beyond = |millions: f64, included: f64, price: f64| (millions - included).max(0.0) * price;
+    let expected = [
+        requests.map(|millions| beyond(millions, 10.0, 0.30)),
+        requests.map(|millions| beyond(millions * 0.23, 30.0, 0.02)),
+        seconds.map(|each| beyond(each * month, 1.0, 0.15)),
+        [2.0, 10.0, 37.0].map(|objects| beyond(objects * month * 0.128, 0.4, 12.50)),
+        [0.66, 18.0, 72.0].map(|rows| beyond(rows * month, 50.0, 1.00)),
+    ];
+    for (part, expected) in parts[1..].iter().zip(expected) {
+        assert_eq!(part.iter().copied().map(cents).collect::<Vec<_>>(), expected.map(cents));
+    }
 }
 
 #[tokio::test]

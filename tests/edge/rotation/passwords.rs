@@ -8,7 +8,7 @@ use std::sync::{
 use super::{
     super::harness::{
         gate::ADMIN_TOKEN,
-        issuer::{EDGE, EDGE_JWT, EDGE_JWT_KEYS, INTROSPECTION, basic},
+        issuer::{EDGE, EDGE_JWT, EDGE_JWT_KEYS, INTROSPECTION, basic, post},
         *,
     },
     World,
@@ -46,6 +46,39 @@ async fn the_admin_token() {
     world.traffic.phase("the new admin token").await;
     world.ask("/_edgeward/health", NEW_ADMIN_TOKEN).await.must_pass();
     world.ask("/_edgeward/health", ADMIN_TOKEN).await.must_be(401, "unauthorized");
+}
+
+/// "Secrets of clients that revoke": the same for a client of `/revoke`.
+#[tokio::test]
+async fn the_secret_of_a_client_that_revokes() {
+    const SECRETS: [&str; 2] = ["old-secret-0123456789", "new-secret-0123456789"];
+    // A disk is for one workerd.
+    let relays = [Relays::start().await, Relays::start().await];
+    let with = |setup: Setup, number: usize| {
+        let client = json!([{ "client_id": "app", "client_secret": "APP_SECRET" }]);
+        setup
+            .relays(&relays[number])
+            .set("revocation.clients", client)
+            .secret("APP_SECRET", SECRETS[number])
+    };
+    let world = World::start(|setup| with(setup, 0), tokens).await;
+    world.gates.deploy_gate(Gate::start(with(world.setup(), 1)).await);
+    let revoke = async |secret: &str| {
+        let form = post("/_edgeward/revoke", &[("token", "no.such.token")]);
+        let request = form.header("Authorization", &basic(("app", secret)));
+        client::raw(world.gates.addr, &request.bytes()).await.status
+    };
+    for turn in 0..10 {
+        let mut tries = turn;
+        while revoke(SECRETS[tries % 2]).await != 200 {
+            tries += 1;
+            assert!(tries < turn + 50, "neither is taken");
+        }
+    }
+    world.traffic.phase("both secrets").await;
+    world.gates.retire();
+    world.traffic.phase("the new secret").await;
+    assert_eq!((revoke(SECRETS[0]).await, revoke(SECRETS[1]).await), (401, 200));
 }
 
 fn asking(setup: Setup, service: &str, client: Value) -> Setup {
