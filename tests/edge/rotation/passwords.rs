@@ -64,7 +64,8 @@ async fn the_secret_of_a_client_that_revokes() {
     let world = World::start(|setup| with(setup, 0), tokens).await;
     world.gates.deploy_gate(Gate::start(with(world.setup(), 1)).await);
     let revoke = async |secret: &str| {
-        let form = post("/_edgeward/revoke", &[("token", "no.such.token")]);
+        let token = mint::token_with(json!({ "client_id": "app" }));
+        let form = post("/_edgeward/revoke", &[("token", &token)]);
         let request = form.header("Authorization", &basic(("app", secret)));
         client::raw(world.gates.addr, &request.bytes()).await.status
     };
