@@ -46,8 +46,13 @@ pub struct Gate {
 impl Setup {
     /// The configuration that the type's documentation describes, in front of `origin`.
     pub fn new(origin: &Origin) -> Self {
+        Self::before(origin.addr)
+    }
+
+    /// The same, in front of whatever listens there.
+    pub fn before(origin: SocketAddr) -> Self {
         let auth = json!({
-            "origin": format!("http://{}", origin.addr),
+            "origin": format!("http://{origin}"),
             "providers": [{
                 "name": "main",
                 "issuer": mint::ISSUER,

@@ -10,8 +10,8 @@ export default {
     if (!pathname.startsWith(CONTROL)) return worker.fetch(request, env, context);
     const [action, name] = pathname.slice(CONTROL.length).split("/");
     if (action === "reset") return reset(env, context);
-    const relays = env.REVOCATION_RELAY;
-    return relays.get(relays.idFromName(name)).fetch(`https://object/test/${action}`);
+    const objects = name === "hub" ? env.REVOCATION_HUB : env.REVOCATION_RELAY;
+    return objects.get(objects.idFromName(name)).fetch(`https://object/test/${action}`);
   },
 };
 
@@ -29,8 +29,51 @@ function reset(env, context) {
   }
 }
 
+// The storage of an object, and how many rows it is billed for having written: by statements, as the platform
+// counts them, and one for each alarm that is set.
+function counted(storage, written) {
+  let last;
+  written.settle = () => {
+    written.rows += last?.rowsWritten ?? 0;
+    last = undefined;
+  };
+  const sql = {
+    exec(...statement) {
+      written.settle();
+      last = storage.sql.exec(...statement);
+      return last;
+    },
+  };
+  const setAlarm = (due) => {
+    written.rows += 1;
+    return storage.setAlarm(due);
+  };
+  const own = { sql, setAlarm };
+  const get = (_, member) => {
+    if (member in own) return own[member];
+    const value = storage[member];
+    return typeof value === "function" ? value.bind(storage) : value;
+  };
+  return new Proxy(storage, { get });
+}
+
 const failing = (Durable, kind) =>
   class extends Durable {
+    written = { rows: 0 };
+
+    constructor(state, env) {
+      super(state, env);
+      this.storage = counted(this.storage, this.written);
+    }
+
+    control(pathname) {
+      // As if the machine of the object were gone: what is on disk stays.
+      if (pathname === "/test/kill") setTimeout(() => this.state.abort("killed"), 0);
+      if (pathname !== "/test/rows") return new Response(String(this.state.getWebSockets().length));
+      this.written.settle();
+      return new Response(String(this.written.rows));
+    }
+
     async fault(pathname, name) {
       const asked = await this.env.FAULTS.fetch(`http://faults/${kind}${pathname}/${name}`);
       return asked.text();
@@ -58,13 +101,6 @@ const failing = (Durable, kind) =>
 export const RevocationHub = failing(Hub, "hub");
 
 export class RevocationRelay extends failing(Relay, "relay") {
-  control(pathname) {
-    const leashes = this.state.getWebSockets();
-    // As if the machine of the relay were gone: what is on disk stays.
-    if (pathname === "/test/kill") setTimeout(() => this.state.abort("killed"), 0);
-    return new Response(String(leashes.length));
-  }
-
   async webSocketMessage(socket, message) {
     if ((await this.fault("/message", "")) === "") await super.webSocketMessage(socket, message);
   }

@@ -82,6 +82,13 @@ impl Relays {
         }
     }
 
+    /// How many rows a relay of this gate, or what is called `hub`, is billed for having written since it was
+    /// started. Asking starts it.
+    pub async fn rows_written(&self, gate: &Gate, name: &str) -> usize {
+        let reply = get(&format!("/relays-of-the-test/rows/{name}")).send(gate).await;
+        reply.text().parse().unwrap()
+    }
+
     /// Ends a relay of this gate at once; with the next call it is there again.
     pub async fn kill(&self, gate: &Gate, name: &str) {
         get(&format!("/relays-of-the-test/kill/{name}")).send(gate).await;

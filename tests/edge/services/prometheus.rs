@@ -2,14 +2,16 @@
 
 use std::{
     collections::BTreeSet,
-    fs,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
 };
 
-use super::{super::harness::prometheus::*, *};
+use super::{
+    super::harness::{guide, prometheus::*},
+    *,
+};
 
 #[test]
 fn durations_are_divided_and_nothing_else() {
@@ -105,28 +107,33 @@ fn panels_are_beside_each_other_and_say_what_they_show() {
     }
 }
 
-/// As GitHub makes them.
+/// As GitHub makes them of a heading that is one word.
 fn anchor(heading: &str) -> String {
-    let kept = heading.to_lowercase().replace(' ', "-");
-    kept.chars().filter(|one| one.is_alphanumeric() || matches!(one, '-' | '_')).collect()
+    heading.to_lowercase()
 }
 
 #[test]
-fn every_runbook_is_a_heading() {
-    let anchors = ["docs/operations.md", "docs/monitoring.md"].map(|path| {
-        let text = fs::read_to_string(workerd::root().join(path)).unwrap();
-        let headings = text.lines().filter(|line| line.starts_with('#'));
-        let anchors = headings.map(|line| anchor(line.trim_start_matches('#').trim()));
-        anchors.map(|anchor| format!("{path}#{anchor}")).collect::<Vec<_>>()
-    });
-    let anchors = anchors.concat();
-    let alerts = alerts_file();
-    let count = |word: &str| alerts.lines().filter(|line| line.contains(word)).count();
-    assert_eq!(count("- alert: "), count(" runbook: "));
-    for line in alerts.lines() {
-        if let Some(runbook) = line.trim().strip_prefix("runbook: ") {
-            assert!(anchors.iter().any(|anchor| anchor == runbook), "{runbook}");
-        }
+fn every_alert_has_its_playbook_and_every_playbook_its_alert() {
+    let rules = alerts_file();
+    let after = |mark: &str| -> Vec<String> {
+        rules.lines().filter_map(|line| line.trim().strip_prefix(mark)).map(str::to_owned).collect()
+    };
+    let alerts = after("- alert: ");
+    assert_eq!(alerts.len(), 18);
+    let runbooks = alerts.iter().map(|alert| format!("docs/playbooks.md#{}", anchor(alert)));
+    assert_eq!(after("runbook: "), runbooks.collect::<Vec<_>>());
+
+    let guide = guide::document("docs/playbooks.md");
+    let headings: Vec<_> = guide.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    assert_eq!(headings.len(), alerts.len());
+    let alerts: BTreeSet<_> = alerts.iter().map(String::as_str).collect();
+    assert_eq!(headings.into_iter().collect::<BTreeSet<_>>(), alerts);
+    // Each is linked from the list at the top, under its severity.
+    for severity in ["critical", "warning", "info"] {
+        let row = guide.lines().find(|line| line.starts_with(&format!("| {severity} |"))).unwrap();
+        let linked = row.matches("](#").count();
+        let of_it = after("severity: ").iter().filter(|one| *one == severity).count();
+        assert_eq!(linked, of_it, "{severity}");
     }
 }
 
