@@ -51,7 +51,7 @@ use service::AuthService;
 pub use admin::Misconfigured;
 pub use boot::{Bindings, Report};
 pub use explain::{Explaining, MOST_QUESTION_BYTES};
-pub use inspect::inspect;
+pub use inspect::{inspect, utc};
 pub use log::TokenInLog;
 pub use permit::{Body, Permit};
 pub use prewarm::{MOST_LIST_BYTES, Order, Outcome, Warming};

@@ -1,0 +1,164 @@
+//! The commands.
+
+use std::io::{self, IsTerminal as _, Read as _};
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
+
+use super::output::{Exit, Failure, say, say_beside};
+use super::wrangler::read;
+use super::{admin, bench_report, check, inspect, keygen, mint};
+
+/// What stands below the help of every command.
+const EXIT_CODES: &str = "Exit codes:
+  0  all is well
+  1  what was asked about is not: problems of a configuration, a token that would be denied, a gate that is
+     not ready, a target that is missed
+  2  the command cannot be understood, or what it names cannot be read or written
+  3  a deployment cannot be reached, or fails
+  4  a deployment refuses: the admin token is wrong, or there is no such endpoint
+
+Colours are for terminals alone, and not where NO_COLOR is set.";
+
+/// Keys, tokens, configurations and deployments of edgeward, JWT authentication at the edge
+#[derive(Parser)]
+#[command(version, after_help = EXIT_CODES, arg_required_else_help = true)]
+struct Tool {
+    #[command(subcommand)]
+    command: Command,
+    /// Answer in JSON
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make a key or a password, and say how to store it
+    Keygen(keygen::Arguments),
+    /// Make a token for tests
+    Mint(mint::Arguments),
+    /// Tell what a token says and, with a configuration, what the gate would make of it
+    Inspect(inspect::Arguments),
+    /// Check wrangler.toml and secrets before they are deployed, as the Worker would
+    Check(check::Arguments),
+    /// Ask a deployment whether it is ready, and what has to be mended
+    Health(admin::Health),
+    /// Ask a deployment why it permits or denies a request
+    Explain(admin::Explain),
+    /// Revoke tokens
+    Revoke(admin::Revoke),
+    /// List what is revoked, or undo it
+    Revocations(admin::Revocations),
+    /// Tell what `make bench` has measured, in markdown
+    BenchReport(bench_report::Arguments),
+    /// Write the completions of a shell to standard output
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+pub(crate) fn main() -> ExitCode {
+    let tool = match Tool::try_parse() {
+        Ok(tool) => tool,
+        Err(fault) => return misunderstood(&fault).into(),
+    };
+    let done = match &tool.command {
+        Command::Keygen(arguments) => keygen::run(arguments, tool.json),
+        Command::Mint(arguments) => mint::run(arguments, tool.json),
+        Command::Inspect(arguments) => inspect::run(arguments, tool.json),
+        Command::Check(arguments) => check::run(arguments, tool.json),
+        Command::Health(arguments) => admin::health(arguments, tool.json),
+        Command::Explain(arguments) => admin::explain(arguments, tool.json),
+        Command::Revoke(arguments) => admin::revoke(arguments, tool.json),
+        Command::Revocations(arguments) => admin::revocations(arguments, tool.json),
+        Command::BenchReport(arguments) => bench_report::run(arguments, tool.json),
+        Command::Completions { shell } => {
+            complete(*shell);
+            Ok(Exit::Good)
+        }
+    };
+    match done {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            failure.tell();
+            failure.exit.into()
+        }
+    }
+}
+
+/// Says what clap has to say. What may be a secret among the arguments is not repeated.
+fn misunderstood(fault: &clap::Error) -> Exit {
+    if matches!(fault.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        say(&fault.render().ansi().to_string());
+        return Exit::Good;
+    }
+    let mut said = fault.render().ansi().to_string();
+    for argument in std::env::args().skip(1) {
+        let values = [argument.as_str(), argument.split_once('=').map_or("", |(_, value)| value)];
+        for value in values.into_iter().filter(|value| is_like_a_secret(value)) {
+            said = said.replace(value, "…");
+        }
+    }
+    say_beside(&said);
+    Exit::Usage
+}
+
+/// A token, a key or a password: one long word.
+fn is_like_a_secret(word: &str) -> bool {
+    let is_of_one = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.+/=~:".contains(&byte);
+    word.len() >= 20 && !word.starts_with("--") && word.bytes().all(is_of_one)
+        || word.trim_start().starts_with(['{', '"'])
+        || word.contains("-----BEGIN")
+}
+
+fn complete(shell: Shell) {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Tool::command(), "edgeward", &mut script);
+    say(&String::from_utf8_lossy(&script));
+}
+
+/// The text of a file, or of standard input for `-`, without white space around it.
+pub(crate) fn input(path: &Path) -> Result<String, Failure> {
+    let text = if path == Path::new("-") { standard_input()? } else { read(path)? };
+    Ok(text.trim().to_owned())
+}
+
+/// An argument; `-` or none is standard input, unless that is a terminal where nobody is asked for anything.
+pub(crate) fn input_or_argument(argument: Option<&str>) -> Result<String, Failure> {
+    match argument {
+        Some("-") => standard_input(),
+        Some(text) => Ok(text.to_owned()),
+        None if io::stdin().is_terminal() => Err(Failure::usage(
+            "there is no token; give it on standard input: edgeward inspect < FILE",
+        )),
+        None => standard_input(),
+    }
+}
+
+fn standard_input() -> Result<String, Failure> {
+    let mut text = String::new();
+    io::stdin()
+        .read_to_string(&mut text)
+        .map_err(|fault| Failure::usage(format!("standard input cannot be read: {fault}")))?;
+    Ok(text)
+}
+
+/// What a deployment or a token says, without what could change the terminal.
+pub(crate) fn tell(text: Option<&str>) -> String {
+    let text = text.unwrap_or_default();
+    text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_commands_are_consistent() {
+        Tool::command().debug_assert();
+    }
+}
