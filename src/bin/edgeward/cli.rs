@@ -13,13 +13,14 @@ use super::wrangler::read;
 use super::{admin, bench_report, check, inspect, keygen, mint};
 
 /// What stands below the help of every command.
-const EXIT_CODES: &str = "Exit codes:
+const EXIT_CODES: &str = "\
+Exit codes:
   0  all is well
-  1  what was asked about is not: problems of a configuration, a token that would be denied, a gate that is
-     not ready, a target that is missed
-  2  the command cannot be understood, or what it names cannot be read or written
+  1  what was asked about is not: a configuration has problems, a token
+     would be denied, a gate is not ready, a target is missed
+  2  the command cannot be understood, or a file cannot be read or written
   3  a deployment cannot be reached, or fails
-  4  a deployment refuses: the admin token is wrong, or there is no such endpoint
+  4  a deployment refuses: a wrong admin token, or no such endpoint
 
 Colours are for terminals alone, and not where NO_COLOR is set.";
 

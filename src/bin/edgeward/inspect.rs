@@ -108,9 +108,10 @@ fn to_text(told: &Value) -> String {
                 let _ = writeln!(said, "  {WARNING}not asked{WARNING:#}: {}", tell(what.as_str()));
             }
         }
-        None => {
+        None if text(told, "form") == Some("jwt") => {
             let _ = writeln!(said, "{QUIET}The signature was not checked; --config does.{QUIET:#}");
         }
+        None => {}
     }
     said
 }
@@ -252,7 +253,8 @@ fn answer(
         Asked::Revocations(_) => {
             not_asked.insert(Unknown::Revocations);
             let (log, after) = gate.begin_list(now());
-            let (log, to) = (log.unwrap_or_default(), after);
+            // Of a log that nobody has, since none is 0.
+            let (log, to) = (log.unwrap_or(1), after);
             let head = Head { log, after, to, latest: to, age_ms: Some(0) };
             let _taken = gate.hear_delta(&Delta::write(&head, &[]), now(), now());
             findings.list_was_sought();

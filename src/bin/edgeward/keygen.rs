@@ -128,7 +128,9 @@ pub(crate) fn run(arguments: &Arguments, as_json: bool) -> Result<Exit, Failure>
         }
     }
     beside.extend(made.kid.as_ref().map(|kid| format!("{QUIET}# kid {kid}{QUIET:#}\n")));
-    let store = |command| format!("{QUIET}# store it:{QUIET:#} {command}\n");
+    let is_in_file = arguments.private.is_some() || arguments.public.is_some();
+    let what = if is_in_file { "store it" } else { "or make and store one" };
+    let store = |command| format!("{QUIET}# {what}:{QUIET:#} {command}\n");
     beside.extend(commands.into_iter().map(store));
     say_beside(&beside.concat());
     Ok(Exit::Good)
@@ -204,21 +206,20 @@ fn make(arguments: &Arguments) -> Result<Made, NoKey> {
 
 /// How to store it, with the secret in no argument, where the list of processes would show it.
 fn commands(arguments: &Arguments, made: &Made) -> Vec<String> {
+    let Arguments { kind, private, public, .. } = arguments;
     let name = arguments.secret.as_deref().unwrap_or(made.secret);
-    let env = arguments.env.as_ref().map(|env| format!(" --env {env}")).unwrap_or_default();
-    let store = format!("npx wrangler secret put {name}{env}");
-    let file = if made.stores_public { &arguments.public } else { &arguments.private };
-    let command = match file {
+    let env = arguments.env.as_ref().map(|env| format!(" --env {}", quoted(env)));
+    let store = format!("npx wrangler secret put {name}{}", env.unwrap_or_default());
+    let file = if made.stores_public { public } else { private };
+    vec![match file {
         Some(file) => format!("{store} < {}", quoted(&file.display().to_string())),
-        None if made.stores_public => format!("{store} < FILE    # with the public key"),
-        None => format!("edgeward keygen {}{} | {store}", arguments.kind, again(arguments)),
-    };
-    vec![command]
-}
-
-/// The options that make such a key again.
-fn again(arguments: &Arguments) -> String {
-    arguments.kid.as_ref().map(|kid| format!(" --kid {}", quoted(kid))).unwrap_or_default()
+        None if made.stores_public => format!(
+            "edgeward keygen {kind} --private private.key --public public.key && {store} < public.key"
+        ),
+        // Nobody else needs it.
+        None if kind == ASSERTION_KEY => format!("edgeward keygen {kind} | {store}"),
+        None => format!("edgeward keygen {kind} --private secret.key && {store} < secret.key"),
+    }]
 }
 
 /// As a shell takes it for one word.

@@ -136,6 +136,11 @@ impl PrivateKey {
         if text.trim_start().starts_with('{') {
             return Self::read_jwk(text);
         }
+        if text.contains("BEGIN OPENSSH PRIVATE KEY") {
+            return Err(NoKey(
+                "it is a key of OpenSSH; expected a JWK, or PEM in PKCS#8".to_owned(),
+            ));
+        }
         let (label, der) = pem::decode_vec(text.trim_ascii().as_bytes()).map_err(|_| {
             NoKey("it is neither a JWK nor PEM; expected a private key, such as `edgeward keygen` makes".into())
         })?;
@@ -312,7 +317,7 @@ mod tests {
             ("p256.spki.pem", "public key"),
             ("rsa2048.cert.pem", "public key"),
             ("p256.private.encrypted.pem", "encrypted"),
-            ("ed25519.private.openssh.pem", "no private key of"),
+            ("ed25519.private.openssh.pem", "of OpenSSH"),
             ("set.jwks.json", "JWK Set"),
             ("ed25519.ssh.pub", "neither a JWK nor PEM"),
         ] {

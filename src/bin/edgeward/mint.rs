@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 use edgeward::core::algorithm::Algorithm;
+use edgeward::core::claims::NumericDate;
 use serde_json::{Map, Value, json};
 
 use super::cli::input;
@@ -11,6 +12,9 @@ use super::clock::seconds;
 use super::crypto::PrivateKey;
 use super::keys::{NamedKey, NoKey, encode};
 use super::output::{Exit, Failure, say, say_json};
+
+/// How long a token lives that has ended, in seconds.
+const USUAL_LIFE: NumericDate = 600;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -105,7 +109,7 @@ fn claims(arguments: &Arguments) -> Result<Map<String, Value>, Failure> {
         let span = span(text).ok_or_else(|| {
             Failure::usage(format!("{option}: expected a span such as 90s, 10m, 2h or 1d"))
         })?;
-        Ok::<Value, Failure>(now.saturating_add(span).into())
+        Ok::<NumericDate, Failure>(now.saturating_add(span))
     };
     let mut claims = Map::new();
     let texts = [
@@ -122,10 +126,13 @@ fn claims(arguments: &Arguments) -> Result<Map<String, Value>, Failure> {
         [one] => drop(claims.insert("aud".to_owned(), one.as_str().into())),
         several => drop(claims.insert("aud".to_owned(), several.into())),
     }
-    claims.insert("iat".to_owned(), now.into());
-    claims.insert("exp".to_owned(), at("--exp-in", &arguments.exp_in)?);
+    let exp = at("--exp-in", &arguments.exp_in)?;
+    // One that has ended was issued before.
+    let iat = if exp > now { now } else { exp.saturating_sub(USUAL_LIFE) };
+    claims.insert("iat".to_owned(), iat.into());
+    claims.insert("exp".to_owned(), exp.into());
     if let Some(span) = &arguments.nbf_in {
-        claims.insert("nbf".to_owned(), at("--nbf-in", span)?);
+        claims.insert("nbf".to_owned(), at("--nbf-in", span)?.into());
     }
     add("--claim", &arguments.claims, &mut claims)?;
     Ok(claims)
