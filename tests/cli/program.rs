@@ -66,7 +66,13 @@ impl Folder {
     pub fn run_with(&self, arguments: &[&str], input: &str, variables: &[(&str, &str)]) -> Said {
         let mut command = Command::new(env!("CARGO_BIN_EXE_edgeward"));
         command.current_dir(self.0.path()).args(arguments);
-        for name in ["EDGEWARD_ADMIN_TOKEN", "ADMIN_TOKEN", "JWT_KEYS", "ASSERTION_KEY"] {
+        for name in [
+            "EDGEWARD_ADMIN_TOKEN",
+            "ADMIN_TOKEN",
+            "JWT_KEYS",
+            "ASSERTION_KEY",
+            "INTROSPECTION_SECRET",
+        ] {
             command.env_remove(name);
         }
         command.envs(variables.iter().copied());

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
+use serde_json::Value;
 
 use super::output::{Exit, Failure, say, say_beside};
 use super::wrangler::read;
@@ -148,10 +149,24 @@ fn standard_input() -> Result<String, Failure> {
     Ok(text)
 }
 
-/// What a deployment or a token says, without what could change the terminal.
+/// What a deployment or a token says, without what could change the terminal or the order of what stands there.
 pub(crate) fn tell(text: Option<&str>) -> String {
-    let text = text.unwrap_or_default();
-    text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
+    let plain =
+        |letter: char| if is_harmless(letter) { letter } else { char::REPLACEMENT_CHARACTER };
+    text.unwrap_or_default().chars().map(plain).collect()
+}
+
+/// JSON for people, in the same way.
+pub(crate) fn tell_json(value: &Value) -> String {
+    let lines = format!("{value:#}");
+    let lines: Vec<_> = lines.split('\n').map(|line| tell(Some(line))).collect();
+    lines.join("\n")
+}
+
+fn is_harmless(letter: char) -> bool {
+    // Those of Unicode for the direction of writing.
+    let turns = ['\u{200e}'..='\u{200f}', '\u{202a}'..='\u{202e}', '\u{2066}'..='\u{2069}'];
+    !letter.is_control() && !turns.iter().any(|turn| turn.contains(&letter))
 }
 
 #[cfg(test)]
@@ -161,5 +176,28 @@ mod tests {
     #[test]
     fn the_commands_are_consistent() {
         Tool::command().debug_assert();
+    }
+
+    #[test]
+    fn what_others_say_moves_no_cursor() {
+        assert_eq!(
+            tell(Some("a\u{1b}[2Jb\nc\u{9b}d\u{202e}e é")),
+            "a\u{fffd}[2Jb\u{fffd}c\u{fffd}d\u{fffd}e é"
+        );
+        let value = serde_json::json!({ "sub": "a\u{9b}31m\u{1b}" });
+        assert_eq!(tell_json(&value), "{\n  \"sub\": \"a\u{fffd}31m\\u001b\"\n}");
+    }
+
+    #[test]
+    fn a_long_word_may_be_a_secret() {
+        for word in
+            ["eyJhbGciOiJFUzI1NiJ9.e30.c2ln", "dGhpcyBpcyBhIHNlY3JldCE=", "{\"kty\":\"oct\"}"]
+        {
+            assert!(is_like_a_secret(word), "{word}");
+        }
+        for word in ["ES256", "--admin-token-file-name", "check", "two words that are rather long"]
+        {
+            assert!(!is_like_a_secret(word), "{word}");
+        }
     }
 }

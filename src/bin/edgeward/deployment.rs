@@ -6,6 +6,7 @@ use std::time::Duration;
 use edgeward::core::config::DEFAULT_ADMIN_PATH;
 use serde_json::Value;
 
+use super::cli::tell;
 use super::http::{Answer, Request};
 use super::output::{Exit, Failure, Progress};
 use super::wrangler::{read, text};
@@ -144,7 +145,7 @@ impl Deployment {
                 ["code", "detail"].map(|name| text(said, name).unwrap_or_default());
             let detail =
                 if detail.is_empty() { text(said, "title").unwrap_or_default() } else { detail };
-            (code.to_owned(), detail.to_owned())
+            (tell(Some(code)), tell(Some(detail)))
         });
         let (code, detail) = about.unwrap_or_default();
         let detail = if detail.is_empty() { "it says no more".to_owned() } else { detail };

@@ -15,7 +15,7 @@ use edgeward::gate::{Findings, Gate, Question as Asked, Stored, inspect};
 use serde_json::{Value, json};
 
 use super::admin::{Question, exit_of, explanation_text};
-use super::cli::{input_or_argument, tell};
+use super::cli::{input_or_argument, tell, tell_json};
 use super::clock::now;
 use super::crypto::NativeCrypto;
 use super::http::Request;
@@ -85,7 +85,7 @@ fn to_text(told: &Value) -> String {
     }
     for name in ["header", "claims"] {
         if let Some(part) = part(name) {
-            let _ = writeln!(said, "{NAME}{name}{NAME:#} {part:#}");
+            let _ = writeln!(said, "{NAME}{name}{NAME:#} {}", tell_json(part));
         }
     }
     let list = |name: &str| told.get(name).and_then(Value::as_array).into_iter().flatten();
