@@ -147,7 +147,8 @@ fn inheritance(environment: &Environment<'_>, verdict: &mut Verdict) {
     lost.extend(services.filter(|it| has_no("services", it)).map(str::to_owned));
     if !lost.is_empty() {
         verdict.warnings.push(format!(
-            "an environment inherits no bindings: [env.{name}] is without {}, which the one without a name has",
+            "an environment inherits no bindings: [env.{name}] is without {}, which the one without a \
+             name has",
             lost.join(", ")
         ));
     }

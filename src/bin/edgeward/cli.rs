@@ -149,7 +149,8 @@ fn standard_input() -> Result<String, Failure> {
     Ok(text)
 }
 
-/// What a deployment or a token says, without what could change the terminal or the order of what stands there.
+/// What a deployment or a token says, without what could change the terminal or the order of the
+/// letters.
 pub(crate) fn tell(text: Option<&str>) -> String {
     let plain =
         |letter: char| if is_harmless(letter) { letter } else { char::REPLACEMENT_CHARACTER };

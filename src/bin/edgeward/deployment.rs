@@ -51,7 +51,8 @@ impl Target {
             && !token.bytes().all(|byte| byte.is_ascii_graphic())
         {
             return Err(Failure::usage(
-                "the admin token has a blank or something that is no ASCII in it; expected what is stored as ADMIN_TOKEN",
+                "the admin token has a blank or something that is no ASCII in it; expected what is \
+                 stored as ADMIN_TOKEN",
             ));
         }
         let authorization = token.map(|token| format!("Bearer {token}"));
@@ -153,7 +154,8 @@ impl Deployment {
             401 | 403 => Failure::new(
                 Exit::Refused,
                 format!(
-                    "{base} refuses the admin token ({status}); it has to be what is stored there as ADMIN_TOKEN"
+                    "{base} refuses the admin token ({status}); it has to be what is stored there as \
+                     ADMIN_TOKEN"
                 ),
             ),
             404 if code == "not_found" && detail.starts_with("no revocation") => {

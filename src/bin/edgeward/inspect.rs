@@ -176,7 +176,8 @@ impl Unknown {
                 "whether it was revoked; `edgeward explain` asks a deployment".to_owned()
             }
             Self::AuthService => {
-                "the auth service; of a JWT it is assumed that it is active, of an opaque token nothing is known"
+                "the auth service; of a JWT it is assumed that it is active, of an opaque token nothing is \
+                 known"
                     .to_owned()
             }
             Self::PublishedKeys(provider, why) => {

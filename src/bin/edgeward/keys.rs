@@ -194,7 +194,11 @@ impl PrivateKey {
             ));
         }
         let key = Self::from_jwk(&jwk).map_err(|_| {
-            NoKey("its members do not make a private key; expected a JWK of RSA (with p, q, dp, dq and qi), EC, OKP Ed25519 or oct".to_owned())
+            NoKey(
+                "its members do not make a private key; expected a JWK of RSA (with \
+                 p, q, dp, dq and qi), EC, OKP Ed25519 or oct"
+                    .to_owned(),
+            )
         })?;
         let algorithm = match member("alg") {
             None => None,
