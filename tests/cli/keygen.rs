@@ -85,6 +85,8 @@ fn a_key_has_the_name_and_the_length_that_were_asked_for() {
     let n = URL_SAFE_NO_PAD.decode(public["n"].as_str().unwrap()).unwrap();
     assert_eq!(n.len() * 8, 3_072);
     run(&["keygen", "RS256", "--bits", "1024"]).must_be(2);
+    let nameless = ["keygen", "ES256", "--format", "pem", "--kid", "k1"];
+    run(&nameless).must_refuse("PEM has no place for a name");
 }
 
 #[test]

@@ -156,6 +156,9 @@ fn make(arguments: &Arguments) -> Result<Made, NoKey> {
     if is_for_assertions && arguments.format == Format::Pem {
         return Err(NoKey("the gate takes its assertion key as a JWK; leave --format out".into()));
     }
+    if arguments.format == Format::Pem && arguments.kid.is_some() {
+        return Err(NoKey("PEM has no place for a name; leave --kid out".to_owned()));
+    }
     let bits = match arguments.bits.as_str() {
         "8192" => KeySize::Rsa8192,
         "4096" => KeySize::Rsa4096,

@@ -95,7 +95,7 @@ impl Progress {
                 return;
             }
             // It draws nothing where standard error is no terminal.
-            let bar = ProgressBar::new_spinner().with_message(what);
+            let bar = ProgressBar::new_spinner().with_message(what).with_elapsed(PATIENCE);
             if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
                 bar.set_style(style);
             }
