@@ -134,6 +134,19 @@ fn what_cannot_be_asked_from_here_is_not_said_to_have_passed() {
 }
 
 #[test]
+fn of_an_opaque_token_nothing_is_known_here() {
+    let folder = folder(&format!(
+        "{KEYS}\nintrospection = {{ url = \"https://issuer.test/i\", client_id = \"edge\", \
+         client_secret = \"S\", opaque_tokens = \"accept\" }}"
+    ));
+    let judge = [&JUDGE[..], &["--json"]].concat();
+    let told = json(&folder.run_with(&judge, "2YotnFZFEjr1zCsicMWpAA", &[]).must_be(1).out);
+    assert_eq!(told["form"], "opaque");
+    assert_eq!(told["gate"]["reason"], "auth_service_silent");
+    assert!(told["not_asked"][0].as_str().unwrap().starts_with("the auth service"), "{told}");
+}
+
+#[test]
 fn keys_that_are_not_known_here_are_named() {
     let folder = folder(KEYS);
     let token = mint(&folder, &[]);
