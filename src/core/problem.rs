@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde_json::Value;
 
+use super::config::TABLE;
+
 /// One mistake: where it is, what stands there, and what should.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -19,6 +21,22 @@ impl Problem {
     /// A mistake at `path`.
     pub fn new(path: impl AsRef<str>, found: impl AsRef<str>, expected: impl AsRef<str>) -> Self {
         Self::of(path.as_ref(), found.as_ref(), expected.as_ref())
+    }
+
+    /// There is no `AUTH` table at all.
+    #[must_use]
+    pub fn of_missing_table() -> Self {
+        Self::new(TABLE, "nothing", "the table [vars.AUTH] in wrangler.toml")
+    }
+
+    /// The origin is a service binding that there is not.
+    #[must_use]
+    pub fn of_missing_service(name: &str) -> Self {
+        Self::new(
+            format!("{TABLE}.origin"),
+            format!("no service binding named {name}"),
+            "a service binding of this name: [[services]] in wrangler.toml",
+        )
     }
 
     /// Not generic, and not part of those who say what is wrong: there are so many of them.

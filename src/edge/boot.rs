@@ -174,20 +174,14 @@ impl Isolate {
         secret: &dyn Fn(&str) -> Option<String>,
         bindings: Bindings,
     ) -> Result<(Ready, JsValue), Vec<Problem>> {
-        let table = secret(TABLE).ok_or_else(|| {
-            vec![Problem::new(TABLE, "nothing", "the table [vars.AUTH] in wrangler.toml")]
-        })?;
+        let table = secret(TABLE).ok_or_else(|| vec![Problem::of_missing_table()])?;
         let gate = Gate::boot(&table, secret, bindings, RuntimeCrypto)?;
         let service = match &gate.settings().origin {
             Origin::Url(_) => JsValue::UNDEFINED,
             Origin::Service(name) => {
                 let service = glue::service_binding(env, name);
                 if service.is_undefined() {
-                    return Err(vec![Problem::new(
-                        format!("{TABLE}.origin"),
-                        format!("no service binding named {name}"),
-                        "a service binding of this name: [[services]] in wrangler.toml",
-                    )]);
+                    return Err(vec![Problem::of_missing_service(name)]);
                 }
                 service
             }

@@ -21,6 +21,7 @@ mod admin;
 mod alerts;
 mod auth_service;
 mod cache;
+mod cli;
 mod cost;
 mod denials;
 mod events;

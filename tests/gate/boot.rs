@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::fixture::Setup;
 use aws_lc_rs::encoding::AsBigEndian;
 
-use crate::native::{NativeCrypto, Signer, encode};
+use crate::native::{Signer, encode, engine};
 
 fn setup() -> Setup {
     Setup::new(&["HS256"], &Signer::hmac(1))
@@ -583,7 +583,7 @@ fn a_table_with_something_behind_it_is_no_table() {
     let secret = |name: &str| setup.secrets.get(name).cloned();
     let table = format!("{} {{", setup.table);
     let gate =
-        Gate::boot(&table, &secret, Bindings { has_kv: true, ..Bindings::default() }, NativeCrypto);
+        Gate::boot(&table, &secret, Bindings { has_kv: true, ..Bindings::default() }, engine());
     assert_eq!(gate.err().map(|problems| problems.len()), Some(1));
 }
 
@@ -593,7 +593,7 @@ fn a_key_that_is_there_twice_is_a_mistake() {
     let secret = |name: &str| setup.secrets.get(name).cloned();
     let table = setup.table.to_string().replacen('{', "{\"rules\":[],\"rules\":[],", 1);
     let problems =
-        Gate::boot(&table, &secret, Bindings { has_kv: true, ..Bindings::default() }, NativeCrypto)
+        Gate::boot(&table, &secret, Bindings { has_kv: true, ..Bindings::default() }, engine())
             .err()
             .unwrap();
     let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();

@@ -9,7 +9,7 @@ use edgeward::core::trace::begun_by;
 use edgeward::gate::{Bindings, Decision, Findings, Gate};
 use serde_json::{Value, json};
 
-use crate::native::{NativeCrypto, Signer};
+use crate::native::{NativeCrypto, Signer, engine};
 
 /// The time of all tests that do not say otherwise.
 pub const NOW: i64 = 1_800_000_000;
@@ -63,7 +63,7 @@ impl Setup {
     fn boot_with(&self, has_kv: bool) -> Result<Gate<NativeCrypto>, Vec<Problem>> {
         let secret = |name: &str| self.secrets.get(name).cloned();
         let bindings = Bindings { has_kv, has_relays: self.has_relays, has_some_relays: false };
-        Gate::boot(&self.table.to_string(), &secret, bindings, NativeCrypto)
+        Gate::boot(&self.table.to_string(), &secret, bindings, engine())
     }
 
     /// With a KV namespace, or without.

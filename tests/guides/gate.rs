@@ -7,7 +7,7 @@ use edgeward::core::request::RequestHead;
 use edgeward::gate::{Bindings, Decision, Findings, Gate, Question, Stored};
 use serde_json::{Value, json};
 
-use crate::native::{NativeCrypto, encode};
+use crate::native::{NativeCrypto, encode, engine};
 
 /// The time of all tests.
 pub const NOW: i64 = 1_800_000_000;
@@ -44,7 +44,7 @@ pub fn boot(
         None => secrets.get(name).cloned(),
     };
     let bindings = Bindings { has_kv: true, ..Bindings::default() };
-    Gate::boot(&vars["AUTH"].to_string(), &text, bindings, NativeCrypto)
+    Gate::boot(&vars["AUTH"].to_string(), &text, bindings, engine())
         .map_err(|problems| problems.iter().map(ToString::to_string).collect())
 }
 

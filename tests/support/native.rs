@@ -1,88 +1,23 @@
-//! A second signature engine, AWS-LC, so that the core and the gate run natively; and tokens made
-//! without any of the code under test.
+//! A second signature engine, AWS-LC, that of the command line tool, so that the core and the gate run
+//! natively; and tokens made without any of the code under test.
+
+#[path = "../../src/bin/edgeward/crypto.rs"]
+mod crypto;
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     self, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RsaKeyPair,
-    RsaPublicKeyComponents, UnparsedPublicKey, VerificationAlgorithm,
 };
 use aws_lc_rs::{hmac, rsa};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use edgeward::core::algorithm::{Algorithm, Curve};
-use edgeward::core::keys::Material;
-use edgeward::core::secret::ClientKey;
-use edgeward::core::verify::{KeyRefused, SignatureEngine};
 use serde_json::{Value, json};
 
-/// AWS-LC as the engine.
-pub struct NativeCrypto;
+pub(crate) use crypto::NativeCrypto;
 
-impl SignatureEngine for NativeCrypto {
-    type Key = Material;
-    type SigningKey = Ed25519KeyPair;
-
-    fn import(&self, material: &Material) -> Result<Material, KeyRefused> {
-        Ok(material.clone())
-    }
-
-    fn verify(
-        &self,
-        algorithm: Algorithm,
-        key: &Material,
-        message: &[u8],
-        signature: &[u8],
-    ) -> bool {
-        let point = |x: &[u8], y: &[u8]| [&[4][..], x, y].concat();
-        let fixed = |algorithm: &'static dyn VerificationAlgorithm, key: &[u8]| {
-            UnparsedPublicKey::new(algorithm, key).verify(message, signature).is_ok()
-        };
-        match (algorithm, key) {
-            (algorithm, Material::Rsa { n, e }) => {
-                let parameters = match algorithm {
-                    Algorithm::Rs256 => &signature::RSA_PKCS1_2048_8192_SHA256,
-                    Algorithm::Rs384 => &signature::RSA_PKCS1_2048_8192_SHA384,
-                    Algorithm::Rs512 => &signature::RSA_PKCS1_2048_8192_SHA512,
-                    Algorithm::Ps256 => &signature::RSA_PSS_2048_8192_SHA256,
-                    Algorithm::Ps384 => &signature::RSA_PSS_2048_8192_SHA384,
-                    Algorithm::Ps512 => &signature::RSA_PSS_2048_8192_SHA512,
-                    _ => return false,
-                };
-                RsaPublicKeyComponents { n, e }.verify(parameters, message, signature).is_ok()
-            }
-            (Algorithm::Es256, Material::Ec { curve: Curve::P256, x, y }) => {
-                fixed(&signature::ECDSA_P256_SHA256_FIXED, &point(x, y))
-            }
-            (Algorithm::Es384, Material::Ec { curve: Curve::P384, x, y }) => {
-                fixed(&signature::ECDSA_P384_SHA384_FIXED, &point(x, y))
-            }
-            (Algorithm::Es512, Material::Ec { curve: Curve::P521, x, y }) => {
-                fixed(&signature::ECDSA_P521_SHA512_FIXED, &point(x, y))
-            }
-            (Algorithm::EdDsa, Material::Ed25519 { x }) => fixed(&signature::ED25519, x),
-            _ => false,
-        }
-    }
-
-    fn import_signing(&self, d: &[u8], x: &[u8; 32]) -> Result<Ed25519KeyPair, KeyRefused> {
-        Ed25519KeyPair::from_seed_and_public_key(d, x).map_err(|_| KeyRefused)
-    }
-
-    fn import_client(&self, key: &ClientKey) -> Result<Ed25519KeyPair, KeyRefused> {
-        let jwk: Value = serde_json::from_slice(key.jwk.expose()).map_err(|_| KeyRefused)?;
-        let number = |name: &str| URL_SAFE_NO_PAD.decode(jwk[name].as_str().unwrap_or_default());
-        let (d, x) = (number("d").map_err(|_| KeyRefused)?, number("x").map_err(|_| KeyRefused)?);
-        Ed25519KeyPair::from_seed_and_public_key(&d, &x).map_err(|_| KeyRefused)
-    }
-
-    fn sign(&self, key: &Ed25519KeyPair, message: &[u8]) -> Option<Vec<u8>> {
-        Some(key.sign(message).as_ref().to_vec())
-    }
-
-    /// Always the same, so that every run of a test is.
-    fn random(&self) -> u64 {
-        7
-    }
+/// The engine. Its random bits are always the same, so that every run of a test is.
+pub fn engine() -> NativeCrypto {
+    NativeCrypto(|| 7)
 }
 
 /// A key pair of an issuer.

@@ -5,7 +5,7 @@
 use edgeward::gate::{Bindings, Gate};
 use serde_json::{Value, json};
 
-use crate::native::{NativeCrypto, Signer};
+use crate::native::{NativeCrypto, Signer, engine};
 
 /// The time of every request.
 pub const NOW: i64 = 1_800_000_000;
@@ -66,7 +66,7 @@ pub fn gate(algorithm: &str, issuer: &Signer) -> Gate<NativeCrypto> {
         &table(algorithm).to_string(),
         &secret,
         Bindings { has_kv: true, ..Bindings::default() },
-        NativeCrypto,
+        engine(),
     )
     .unwrap_or_else(|problems| panic!("{problems:?}"))
 }
