@@ -14,6 +14,7 @@ mod identity;
 mod keyring;
 mod log;
 mod metrics;
+mod page;
 mod permit;
 mod prewarm;
 mod question;
@@ -51,6 +52,7 @@ pub use admin::Misconfigured;
 pub use boot::{Bindings, Report};
 pub use explain::{Explaining, MOST_QUESTION_BYTES};
 pub use log::TokenInLog;
+pub use page::Page;
 pub use permit::{Body, Permit};
 pub use prewarm::{MOST_LIST_BYTES, Order, Outcome, Warming};
 pub use question::{
@@ -62,7 +64,11 @@ pub use socket::{Renewal, Upgrade, Watch};
 
 /// Everything that a decision needs, ready: the settings, the keys, what is already known.
 pub struct Gate<E: SignatureEngine> {
+    /// The configuration as it was written.
+    table: String,
     settings: Settings,
+    /// Whether there are files of the test page.
+    has_page: bool,
     degrading: Degrading,
     /// One for each provider.
     keys: Vec<KeyRing<E::Key>>,
@@ -119,6 +125,8 @@ pub enum Decision<'g> {
     Explain,
     /// The admin asks for the metrics, see [`Gate::metrics_page`].
     Metrics,
+    /// It is for the test page: this file.
+    Page(Page),
     /// There is no decision before this is known.
     Ask(Question),
 }
