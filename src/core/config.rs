@@ -22,6 +22,9 @@ pub const TABLE: &str = "AUTH";
 /// Where the admin endpoints are while the configuration does not say, or cannot be read.
 pub const DEFAULT_ADMIN_PATH: &str = "/_edgeward";
 
+/// The longest token that is read while the configuration does not say, in bytes.
+pub const DEFAULT_MAX_TOKEN_BYTES: u64 = 8192;
+
 /// A configuration that passed every check.
 #[derive(Debug)]
 pub struct Settings {

@@ -12,7 +12,8 @@ use super::super::log::Level;
 use super::super::problem::Problem;
 use super::reader::{A_LIST, A_TEXT, Reader, as_list, as_text, kind};
 use super::{
-    self as config, DEFAULT_ADMIN_PATH, OnOutage, OnStale, OpaqueTokens, TABLE, ValidationCache,
+    self as config, DEFAULT_ADMIN_PATH, DEFAULT_MAX_TOKEN_BYTES, OnOutage, OnStale, OpaqueTokens,
+    TABLE, ValidationCache,
 };
 
 /// How often a published key set is fetched, in seconds.
@@ -193,7 +194,7 @@ impl Table {
             admin_path: reader.text_or("admin_path", DEFAULT_ADMIN_PATH),
             test_page: reader.truth_or("test_page", false),
             clock_skew_seconds: reader.number_or("clock_skew_seconds", 30),
-            max_token_bytes: reader.number_or("max_token_bytes", 8192),
+            max_token_bytes: reader.number_or("max_token_bytes", DEFAULT_MAX_TOKEN_BYTES),
             validation_cache: reader
                 .one_of(
                     "validation_cache",
