@@ -19,6 +19,7 @@ mod page;
 mod permit;
 mod prewarm;
 mod question;
+mod rehearsal;
 mod revocation;
 mod revoke;
 mod service;
@@ -60,6 +61,7 @@ pub use prewarm::{MOST_LIST_BYTES, Order, Outcome, Warming};
 pub use question::{
     BreakerNews, Findings, Inquiry, KvChange, Lookup, Question, Refresh, ServiceCall, Stored, Told,
 };
+pub use rehearsal::Rehearsal;
 pub use revocation::NotTaken;
 pub use revoke::{HubCall, RevocationCall, Revoker};
 pub use socket::{Renewal, Upgrade, Watch};

@@ -34,6 +34,7 @@ pub(super) const ALLOW_DEGRADED_AUTH: &str = "ALLOW_DEGRADED_AUTH";
 
 /// What the deployment has besides texts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each of them is there or not")]
 pub struct Bindings {
     /// A KV namespace.
     pub has_kv: bool,
