@@ -64,7 +64,8 @@ async function main() {
     ...["--ip", "127.0.0.1", "--port", String(ports.worker.number)],
     // Any free port: the usual one may belong to another program.
     ...["--inspector-port", "0"],
-    ...["--persist-to", ".wrangler/state"],
+    // Tests bring a state of their own: what they revoke stays there.
+    ...["--persist-to", process.env.EDGEWARD_STATE ?? ".wrangler/state"],
     ...["--show-interactive-dev-session", "false"],
   ]);
   await Promise.all([

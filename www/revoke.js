@@ -78,20 +78,23 @@ async function revoke({ words, wanted }) {
   const row = showRow(words, said);
   const result = el("div", { class: "said tone-warn" });
   byId("measured").replaceChildren(result);
+  // In a few words for the table, and in more.
   const sockets = () => {
     const ended = closed.filter(({ reason }) => reason === "token_revoked");
-    if (before === 0) return "none open";
-    if (ended.length === 0) return `${before} open`;
+    if (before === 0) return ["–", "none was open"];
+    if (ended.length === 0) return [`0 of ${before}`, `none of ${before} yet`];
     const last = Math.max(...ended.map(({ at }) => at)) - acknowledged;
-    return `${ended.length} of ${before}, ${since(last)}`;
+    // What ends while the acknowledgement is on its way has ended at once.
+    const [short, long] = last <= 0 ? ["at once", "before the acknowledgement was here"] : [ms(last), `${ms(last)} after it`];
+    return [`${ended.length} of ${before}, ${short}`, `${ended.length} of ${before}, ${long}`];
   };
-  let refusal = "asking…";
+  let refusal = ["…", "asking…"];
   const show = () => {
-    row.refusal.textContent = refusal;
-    row.sockets.textContent = sockets();
+    row.refusal.textContent = refusal[0];
+    row.sockets.textContent = sockets()[0];
     result.replaceChildren(
       el("p", {}, el("strong", {}, `Revoked: ${words}. `), `${told[0].toUpperCase()}${told.slice(1)}.`),
-      el("p", {}, `First request refused: ${refusal}. Sockets closed: ${sockets()}.`),
+      el("p", {}, `First request refused: ${refusal[1]}. Sockets closed: ${sockets()[1]}.`),
     );
   };
   const stopShowing = onClose(() => setTimeout(show));
@@ -104,11 +107,7 @@ async function revoke({ words, wanted }) {
   }, PATIENCE_MS);
 }
 
-// What ends while the acknowledgement is still on its way has ended at once.
-function since(time) {
-  return time <= 0 ? "before the acknowledgement was here" : `${ms(time)} after it`;
-}
-
+// In a few words, and in more.
 async function firstRefusal(path, token, acknowledged) {
   let passed = 0;
   while (performance.now() - acknowledged < PATIENCE_MS) {
@@ -116,17 +115,16 @@ async function firstRefusal(path, token, acknowledged) {
     const code = denialCode(answer);
     if (code) {
       const time = answer.end - acknowledged;
-      const words = `${ms(time)} after the acknowledgement, ${answer.status} ${code}`;
       const others = `${passed} passed before it`;
       note({ kind: "revoke", tone: "bad", title: `first request refused: ${answer.status} ${code}`, note: `${ms(time)} after the acknowledgement · ${others}`, at: answer.end });
-      return `${words} (${others})`;
+      return [ms(time), `${ms(time)} after the acknowledgement, ${answer.status} ${code} (${others})`];
     }
     passed += 1;
     await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
   }
   const words = `none within ${PATIENCE_MS / 1000} s`;
   note({ kind: "revoke", tone: "warn", title: `no request refused: ${words}` });
-  return words;
+  return [words, words];
 }
 
 function showRow(words, { id, relays }) {

@@ -96,8 +96,10 @@ impl<E: SignatureEngine> Gate<E> {
             head.authority
         );
         for origin in self.settings.providers.iter().filter_map(local_origin) {
-            policy.push(' ');
-            policy.push_str(origin);
+            if !policy.ends_with(origin) {
+                policy.push(' ');
+                policy.push_str(origin);
+            }
         }
         policy
     }
