@@ -21,7 +21,7 @@ export function pretty(value) {
 
 /** A text that can be scrolled, also by keyboard. */
 export function block(label, value) {
-  return el("div", { class: "block" }, el("h4", {}, label), el("pre", { class: "json", tabindex: "0", "aria-label": label }, pretty(value)));
+  return el("div", { class: "block" }, el("p", { class: "label" }, label), el("pre", { class: "json", tabindex: "0", "aria-label": label }, pretty(value)));
 }
 
 /** So many milliseconds, in words. */

@@ -128,7 +128,7 @@ function showJudged({ form, fault }, judged) {
     case "unknown":
       return say("warn", `${asked}: cannot be told here.`, ` ${judged.why} “Ask the gate” does.`);
     case "problems":
-      return say("warn", "The settings of this gate cannot be rehearsed here.", judged.problems.map(({ path, found }) => ` ${path}: ${found}.`).join(""));
+      return say("warn", "Nothing can be verified with that.", judged.problems.map(({ path, found, expected }) => ` ${path}: found ${found}; expected ${expected}.`).join(""));
     default:
       return say(
         fault ? "bad" : "warn",

@@ -108,7 +108,8 @@ function readable(text) {
 }
 
 function showSocket(name, path, socket) {
-  const frames = el("ol", { class: "frames", role: "log", "aria-label": `Frames of socket ${name}`, tabindex: "0" });
+  const frames = el("ol");
+  const scroll = el("div", { class: "frames", role: "log", "aria-label": `Frames of socket ${name}`, tabindex: "0" }, frames);
   const input = el("input", { "aria-label": `Message for socket ${name}`, placeholder: "message", spellcheck: "false" });
   const status = el("span", { class: "status good" }, "open");
   const frame = (direction, text) => {
@@ -116,7 +117,7 @@ function showSocket(name, path, socket) {
     const words = { in: "received", out: "sent" }[direction];
     frames.append(el("li", { class: direction }, el("span", { "aria-hidden": "true" }, sign), el("span", { class: "hidden" }, `${words}: `), text));
     while (frames.childElementCount > MOST_FRAMES) frames.firstElementChild.remove();
-    frames.scrollTop = frames.scrollHeight;
+    scroll.scrollTop = scroll.scrollHeight;
   };
   const send = (text) => {
     socket.send(text);
@@ -140,7 +141,7 @@ function showSocket(name, path, socket) {
     box.remove();
     changed();
   } }, "Dismiss");
-  const box = el("article", { class: "socket", "aria-label": `Socket ${name}` }, el("header", {}, el("h3", {}, `${name} ${path}`), status, dismiss), frames, form);
+  const box = el("article", { class: "socket", "aria-label": `Socket ${name}` }, el("header", {}, el("h3", {}, `${name} ${path}`), status, dismiss), scroll, form);
   byId("sockets").prepend(box);
   return {
     frame,

@@ -227,6 +227,11 @@ impl Rehearsal<'_> {
     fn doubt(&self, engine: &TwoPasses<'_>, explanation: &Value) -> Option<&'static str> {
         let reason = explanation.get("reason").and_then(Value::as_str).unwrap_or_default();
         let is = |other: Reason| reason == other.name();
+        let is_for_the_gate =
+            explanation.get("decision").is_some_and(|decision| decision == "gate");
+        if is_for_the_gate || is(Reason::WrongAdminToken) || is(Reason::NoSuchEndpoint) {
+            return Some("The gate itself answers what is below its admin path.");
+        }
         if engine.is_stuck.get() && is(Reason::BadSignature) {
             return Some("This browser cannot verify a signature of this kind.");
         }

@@ -29,6 +29,7 @@ mod logs;
 mod metrics;
 mod misconfiguration;
 mod outages;
+mod page;
 mod paths;
 mod published_keys;
 mod revocations;
