@@ -7,9 +7,10 @@ out=build/www
 target=target/page
 made=$target/bindings
 
-# A build that fails leaves nothing behind that could be taken for its result.
-rm -rf "$out" "$made"
-mkdir -p "$out"
+# A build that fails leaves nothing behind that could be taken for its result. The directory stays, because
+# wrangler watches it.
+mkdir -p $out
+rm -rf $made ${out:?}/*
 
 cargo build --release --lib --target wasm32-unknown-unknown --features page --target-dir "$target"
 wasm-bindgen $target/wasm32-unknown-unknown/release/edgeward.wasm --out-dir $made --out-name core \

@@ -196,7 +196,7 @@ function optionsOf({ series, unit, most, steps }, width) {
     scales: { y: { range: (_plot, _least, greatest) => [0, most ?? Math.max(1, (greatest ?? 0) * 1.1)] } },
     axes: [
       { ...axis, space: 70, values: [[60, "{HH}:{mm}"], [1, "{HH}:{mm}:{ss}"]].map(([step, text]) => [step, text, null, null, null, null, null, null, 0]) },
-      { ...axis, size: 52, space: 28, values: (_plot, values) => values.map(label) },
+      { ...axis, size: 62, space: 28, values: (_plot, values) => values.map(label) },
     ],
     series: [
       {},

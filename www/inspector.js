@@ -98,7 +98,8 @@ function showSeen({ form, fault, header, claims, times, warnings }) {
   byId("header").textContent = header ? pretty(header) : "cannot be read";
   byId("claims").textContent = claims ? pretty(claims) : "cannot be read";
   byId("inspection").querySelector(".parts").hidden = form === "opaque";
-  const said = [...(fault ? [fault.sentence] : []), ...warnings];
+  // Of an opaque token the verdict says it.
+  const said = [...(fault && form === "jwt" ? [fault.sentence] : []), ...warnings];
   byId("warnings").replaceChildren(...said.map((text) => el("li", {}, text)));
   const rows = times.map(({ claim, utc, words }) =>
     el("tr", {}, el("th", { scope: "row" }, el("code", {}, claim)), el("td", { "data-claim": claim }, words), el("td", {}, utc)),

@@ -9,11 +9,11 @@ import { note } from "./timeline.js";
 const CLIENT = `Basic ${btoa("dev-client:dev-secret")}`;
 
 const FAULTS = new Map([
-  ["none", "as usual"],
-  ["hang", "never"],
-  ["500", "500"],
-  ["reset", "by breaking off"],
-  ["garbage", "nonsense"],
+  ["none", "answers as usual"],
+  ["hang", "never answers"],
+  ["500", "answers 500"],
+  ["reset", "breaks off"],
+  ["garbage", "answers nonsense"],
 ]);
 
 const IS_LOCAL = /^https?:\/\/(127\.0\.0\.1|localhost|\[::1\])(:\d+)?(\/|$)/;
@@ -63,7 +63,7 @@ async function setFault(fault) {
   note({
     kind: "fault",
     tone: isSet ? (fault === "none" ? "good" : "warn") : "bad",
-    title: isSet ? `the auth service answers ${FAULTS.get(fault)}` : `the fault was not switched: ${answer.error ?? answer.text}`,
+    title: isSet ? `the auth service ${FAULTS.get(fault)}` : `the fault was not switched: ${answer.error ?? answer.text}`,
   });
 }
 

@@ -54,7 +54,9 @@ async function open({ url = stack.page, colorScheme = "light", width = 1440, hei
   };
 }
 
-const shot = (page, name, options = {}) => page.screenshot({ path: `${SCREENSHOTS}/${name}.png`, fullPage: true, ...options });
+const shot = (page, name) => page.screenshot({ path: `${SCREENSHOTS}/${name}.png`, fullPage: true });
+
+const part = (page, selector, name) => page.locator(selector).screenshot({ path: `${SCREENSHOTS}/${name}.png` });
 
 const text = (page, selector) => page.locator(selector).innerText();
 
@@ -173,11 +175,10 @@ test("the inspector says of every token what the gate says", async () => {
     assert.equal(isSent && name !== "for a path that asks for more", false, `${name} was sent`);
     await page.click("#ask-gate");
     await says(page, "#explanation", verdict);
-    if (name === "good" || name === "expired" || name === "unsigned") await shot(page, `inspector-${name}`, { clip: await page.locator("#token-panel").boundingBox() });
+    if (name === "good" || name === "expired" || name === "unsigned") await part(page, "#token-panel", `inspector-${name}`);
   }
   assert.match(await text(page, "#times"), /expires in/);
   for (const [token, warning] of [
-    ["garbage", "It is no JWT"],
     [tokens.unsigned[0], "nobody has signed it"],
     [`${header}.!.${signature}`, "cannot be decoded"],
   ]) {
@@ -185,8 +186,8 @@ test("the inspector says of every token what the gate says", async () => {
     await says(page, "#warnings", warning);
   }
   await page.fill("#token", "garbage");
-  await says(page, "#verdict", "cannot be told here");
-  await shot(page, "inspector-garbage", { clip: await page.locator("#token-panel").boundingBox() });
+  await says(page, "#verdict", "cannot be told here. It is no JWT");
+  await part(page, "#token-panel", "inspector-garbage");
   await page.fill("#token", "");
   await page.waitForSelector("#inspection", { state: "hidden" });
   await close();
@@ -209,6 +210,7 @@ test("a request shows what the origin received, and a denial why", async () => {
   await page.locator("#answer button").click();
   await says(page, "#answer", "The gate says: GET /admin: would be refused: 403 insufficient_scope (missing_scope)");
   assert.equal(await page.locator("#answer .check-failed").textContent(), "✗rule: failed");
+  await page.locator("summary", { hasText: "Headers" }).first().click();
   await page.fill("#headers", "X-Auth-Subject: root\nX-Note: seen");
   const forged = await send(page, "/public", { withToken: false });
   assert.match(forged, /200 of the origin/);
@@ -333,8 +335,8 @@ test("an outage of the auth service is seen: stale, then the breaker, then the r
   assert.match(await send(page, "/hello"), /200 of the origin/);
   await page.click("#ask-gate");
   await says(page, "#explanation", "would be permitted");
-  await page.getByLabel("never").check();
-  await says(page, "#timeline", "the auth service answers never");
+  await page.getByLabel("never answers").check();
+  await says(page, "#timeline", "the auth service never answers");
   // The last answer counts for five seconds.
   await page.waitForTimeout(5500);
   await page.check("#keep-asking");
@@ -342,7 +344,7 @@ test("an outage of the auth service is seen: stale, then the breaker, then the r
   await says(page, "#service-state", /Breaker\s+open/);
   await says(page, "#timeline", "the breaker is open");
   await shot(page, "outage");
-  await page.getByLabel("as usual").check();
+  await page.getByLabel("answers as usual").check();
   await says(page, "#service-state", /Breaker\s+closed/);
   await says(page, "#answer", "200 of the origin");
   await page.uncheck("#keep-asking");
@@ -370,10 +372,7 @@ test("the charts have what the metrics say, in words too", async () => {
   );
   assert.deepEqual(drawn, Array(6).fill(true));
   await page.uncheck("#keep-asking");
-  await shot(page, "charts", { clip: await page.locator(".charts").evaluate((element) => {
-    const { x, y, width, height } = element.getBoundingClientRect();
-    return { x: x + scrollX, y: y + scrollY, width, height };
-  }) });
+  await part(page, ".charts", "charts");
   await close();
 });
 
