@@ -44,6 +44,7 @@ lint: ## format check and lints, native and wasm
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	cargo clippy --target wasm32-unknown-unknown --features probe --lib --test wasm -- -D warnings
+	cargo clippy --target wasm32-unknown-unknown --features page --lib -- -D warnings
 
 clean: ## remove what builds produce; installed tools and development secrets stay
 	cargo clean

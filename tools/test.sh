@@ -23,6 +23,7 @@ step "lints"
 cargo clippy --all-targets -- -D warnings
 cargo clippy --target "$WASM" --features edge --lib --test wasm -- -D warnings
 cargo clippy --target "$WASM" --features probe --lib --test wasm -- -D warnings
+cargo clippy --target "$WASM" --features page --lib -- -D warnings
 
 step "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet
@@ -89,6 +90,14 @@ if [ ! -x /usr/bin/chromium ]; then
     skip "WebSockets of a page in Chromium (install the package chromium)"
 fi
 cargo test --test edge
+
+step "page in Chromium"
+if [ -x /usr/bin/chromium ]; then
+    node --test --test-reporter=spec tests/browser/page.test.mjs
+else
+    [ -z "${CI:-}" ] || fail "/usr/bin/chromium is missing: install the package chromium"
+    skip "the test page in Chromium (install the package chromium)"
+fi
 
 step "public vectors, inside the runtime"
 cargo test --test vectors
