@@ -25,7 +25,7 @@ export function start() {
 function changed() {
   const said = currentToken() && claims();
   const common = !isConnected() ? "needs the admin token" : !currentToken() ? "there is no token" : undefined;
-  const bySubject = common ?? (said?.sub ? undefined : "the token does not say whose it is");
+  const bySubject = common ?? (said?.sub && said.iss ? undefined : "the token does not say whose it is");
   allow(byId("revoke-token"), common);
   allow(byId("revoke-user"), bySubject);
   allow(byId("revoke-older"), bySubject);
@@ -34,8 +34,8 @@ function changed() {
 }
 
 function issuer() {
-  const named = claims()?.iss;
-  if (named) return named;
+  const said = claims();
+  if (said) return said.iss;
   const opaque = state.settings.table.providers.find(({ introspection }) => (introspection?.opaque_tokens ?? "refuse") !== "refuse");
   return opaque?.issuer;
 }

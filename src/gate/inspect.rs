@@ -18,6 +18,8 @@ use crate::core::denial::Reason;
 use crate::core::json::{self, JsonFault, object};
 use crate::core::token::{REFUSED_MEMBERS, TokenFault, UntrustedToken, is_like_a_jwt};
 
+pub use words::utc;
+
 /// A life that is longer than that is worth a warning, in seconds.
 const LONG_LIFE: NumericDate = 86_400;
 

@@ -54,7 +54,10 @@ async function open({ url = stack.page, colorScheme = "light", width = 1440, hei
   };
 }
 
-const shot = (page, name) => page.screenshot({ path: `${SCREENSHOTS}/${name}.png`, fullPage: true });
+async function shot(page, name) {
+  await page.evaluate(() => scrollTo(0, 0));
+  await page.screenshot({ path: `${SCREENSHOTS}/${name}.png`, fullPage: true });
+}
 
 const part = (page, selector, name) => page.locator(selector).screenshot({ path: `${SCREENSHOTS}/${name}.png` });
 
@@ -372,6 +375,9 @@ test("the charts have what the metrics say, in words too", async () => {
   );
   assert.deepEqual(drawn, Array(6).fill(true));
   await page.uncheck("#keep-asking");
+  await page.evaluate(() => scrollTo(0, document.body.scrollHeight));
+  const [above, below] = await Promise.all([".timeline", ".charts"].map((selector) => page.locator(selector).boundingBox()));
+  assert.ok(above.y + above.height <= below.y, "the timeline does not lie over the charts");
   await part(page, ".charts", "charts");
   await close();
 });

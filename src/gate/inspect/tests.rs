@@ -104,7 +104,7 @@ fn a_token_that_is_refused_is_decoded_as_far_as_it_can_be() {
         (long.as_str(), "token_too_large", true),
         (&token("{}", &claims_with(json!({}))), "malformed_header", true),
         (&token(r#"{"alg":7}"#, &claims_with(json!({}))), "malformed_header", true),
-        (&good.replacen(".", "=.", 1), "malformed_token", true),
+        (&good.replacen('.', "=.", 1), "malformed_token", true),
         (&format!("{good}=="), "malformed_token", true),
         (two_parts, "malformed_token", true),
         (&format!("{good}.AA.AA"), "malformed_token", true),

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use crate::core::claims::{self, NumericDate, Rounding};
 use crate::core::json::object;
 
-/// The claims that are times (RFC 7519 section 4.1, OpenID Connect Core section 2).
+/// The claims that are times (RFC 7519 section 4.1, `OpenID` Connect Core section 2).
 pub(super) const CLAIMS: [&str; 4] = ["exp", "nbf", "iat", "auth_time"];
 
 const MINUTE: NumericDate = 60;
@@ -43,19 +43,18 @@ fn words(claim: &str, at: NumericDate, now: NumericDate) -> String {
 
 /// A length of time in its greatest unit, rounded down.
 pub(super) fn span(seconds: NumericDate) -> String {
-    let (count, unit) = match seconds {
-        ..MINUTE => (seconds, "second"),
-        ..HOUR => (seconds / MINUTE, "minute"),
-        ..DAY => (seconds / HOUR, "hour"),
-        ..YEAR => (seconds / DAY, "day"),
-        _ => (seconds / YEAR, "year"),
-    };
+    const UNITS: [(NumericDate, &str); 4] =
+        [(YEAR, "year"), (DAY, "day"), (HOUR, "hour"), (MINUTE, "minute")];
+    let unit = UNITS.into_iter().find(|(length, _)| seconds >= *length);
+    let (length, unit) = unit.unwrap_or((1, "second"));
+    let count = seconds / length;
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {unit}{plural}")
 }
 
 /// The time as RFC 3339 writes it, which knows no year after 9999.
-pub(super) fn utc(at: NumericDate) -> Option<String> {
+#[must_use]
+pub fn utc(at: NumericDate) -> Option<String> {
     let (day, second) = (at.div_euclid(DAY), at.rem_euclid(DAY));
     let (year, month, day) = date(day);
     let (hour, minute, second) = (second / HOUR, second % HOUR / MINUTE, second % MINUTE);
