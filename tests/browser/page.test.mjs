@@ -124,6 +124,29 @@ test("the address does not keep the admin token, and neither does anything else"
   await close();
 });
 
+test("no file of the page is served around the gate", async () => {
+  for (const path of ["/", "/index.html", "/page.js", "/page.css", "/page.wasm", "/icon.svg"]) {
+    const response = await fetch(stack.worker + path);
+    assert.equal((await response.json()).code, "missing_token", path);
+  }
+});
+
+test("only pages of this machine may switch faults and get tokens", async () => {
+  const ask = (origin, path, init) => fetch(stack.issuer + path, { ...init, headers: { origin } });
+  const allowed = (response) => response.headers.get("access-control-allow-origin");
+  const form = { method: "POST", body: new URLSearchParams({ grant_type: "client_credentials" }) };
+  for (const origin of [stack.worker, "http://localhost:3000", "http://[::1]"]) {
+    assert.equal(allowed(await ask(origin, "/faults", { method: "OPTIONS" })), origin);
+    assert.equal((await ask(origin, "/faults", { method: "PUT", body: "none" })).status, 200);
+  }
+  for (const origin of ["https://elsewhere.example", "http://127.0.0.1.example", "http://localhost.example:80", "null"]) {
+    const response = await ask(origin, "/faults", { method: "PUT", body: "hang" });
+    assert.deepEqual([response.status, allowed(response)], [403, null], origin);
+    assert.equal(allowed(await ask(origin, "/token", form)), null, origin);
+  }
+  assert.equal(await (await fetch(`${stack.issuer}/faults`)).text(), "none\n");
+});
+
 test("an admin token is typed, and a wrong one is refused in words", async () => {
   const { page, close } = await open({ url: `${stack.worker}/_edgeward/` });
   await page.fill("#admin-token", "not-the-admin-token-not-the-admin-token");

@@ -216,7 +216,8 @@ impl Setup {
             bindings.push_str("(name = \"AUTH_EVENTS\", analyticsEngine = \"events\"),\n");
         }
         if let Some(directory) = &self.assets {
-            let disk = format!("(name = \"assets\", disk = (path = {directory:?})),\n");
+            let path = directory.display();
+            let disk = format!("(name = \"assets\", disk = (path = \"{path}\")),\n");
             services.push_str(&disk);
             bindings.push_str("(name = \"ASSETS\", service = \"assets\"),\n");
         }
