@@ -132,17 +132,21 @@ test("no file of the page is served around the gate", async () => {
 });
 
 test("only pages of this machine may switch faults and get tokens", async () => {
-  const ask = (origin, path, init) => fetch(stack.issuer + path, { ...init, headers: { origin } });
+  const authorization = `Basic ${btoa("dev-client:dev-secret")}`;
+  const ask = (origin, path, init) => fetch(stack.issuer + path, { ...init, headers: { origin, authorization } });
   const allowed = (response) => response.headers.get("access-control-allow-origin");
-  const form = { method: "POST", body: new URLSearchParams({ grant_type: "client_credentials" }) };
+  const form = () => ({ method: "POST", body: new URLSearchParams({ grant_type: "client_credentials" }) });
   for (const origin of [stack.worker, "http://localhost:3000", "http://[::1]"]) {
     assert.equal(allowed(await ask(origin, "/faults", { method: "OPTIONS" })), origin);
     assert.equal((await ask(origin, "/faults", { method: "PUT", body: "none" })).status, 200);
+    const token = await ask(origin, "/token", form());
+    assert.deepEqual([token.ok, allowed(token)], [true, origin]);
   }
   for (const origin of ["https://elsewhere.example", "http://127.0.0.1.example", "http://localhost.example:80", "null"]) {
     const response = await ask(origin, "/faults", { method: "PUT", body: "hang" });
     assert.deepEqual([response.status, allowed(response)], [403, null], origin);
-    assert.equal(allowed(await ask(origin, "/token", form)), null, origin);
+    const token = await ask(origin, "/token", form());
+    assert.deepEqual([token.ok, allowed(token)], [false, null], origin);
   }
   assert.equal(await (await fetch(`${stack.issuer}/faults`)).text(), "none\n");
 });
