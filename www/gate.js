@@ -13,6 +13,16 @@ export const state = {
   settings: undefined,
 };
 
+/** A path as it is asked for: one that looks like another host is below this one. */
+export function asPath(text) {
+  return text.startsWith("/") ? text : `/${text}`;
+}
+
+/** The URL of a path behind the gate. No text leads to another host, which would get the token. */
+export function behind(path) {
+  return new URL(location.origin + asPath(path));
+}
+
 /** Calls back whenever the settings are known, or are not any more. */
 export function onSettings(listener) {
   listeners.add(listener);

@@ -2,7 +2,7 @@
 import init, { inspect, rehearse } from "core";
 
 import { allow, byId, el, pretty } from "./dom.js";
-import { admin, isConnected, onSettings, state } from "./gate.js";
+import { admin, asPath, isConnected, onSettings, state } from "./gate.js";
 import { isRight } from "./signatures.js";
 import { note } from "./timeline.js";
 
@@ -37,7 +37,7 @@ function question() {
     method: byId("method").value,
     scheme: location.protocol.slice(0, -1),
     host: location.host,
-    path: byId("path").value || "/",
+    path: asPath(byId("path").value),
     token: currentToken(),
   };
 }

@@ -1,6 +1,6 @@
 // Requests through the gate, and what became of them.
 import { block, byId, el, ms } from "./dom.js";
-import { ask, denialCode, isConnected, onSettings } from "./gate.js";
+import { asPath, ask, behind, denialCode, isConnected, onSettings } from "./gate.js";
 import { currentToken, explained } from "./inspector.js";
 import { note } from "./timeline.js";
 
@@ -44,13 +44,8 @@ async function send() {
   if (running) return;
   running = true;
   try {
-    const [method, path] = [byId("method").value, byId("path").value || "/"];
-    let answer;
-    try {
-      answer = await ask(new URL(path, location.origin), { method, headers: headersAskedFor() });
-    } catch (error) {
-      return say("bad", [el("strong", {}, "Not sent: "), error.message]);
-    }
+    const [method, path] = [byId("method").value, asPath(byId("path").value)];
+    const answer = await ask(behind(path), { method, headers: headersAskedFor() });
     show(method, path, answer);
   } catch (error) {
     say("bad", [el("strong", {}, "Not sent: "), error.message]);

@@ -1,6 +1,6 @@
 // Revocations, and how long it takes until they are felt.
 import { allow, byId, el, ms } from "./dom.js";
-import { admin, ask, denialCode, isConnected, onSettings, state } from "./gate.js";
+import { admin, asPath, ask, behind, denialCode, isConnected, onSettings, state } from "./gate.js";
 import { claims, currentToken, onToken } from "./inspector.js";
 import { onClose, openSockets } from "./sockets.js";
 import { note } from "./timeline.js";
@@ -57,7 +57,7 @@ function byAge() {
 }
 
 async function revoke({ words, wanted }) {
-  const path = byId("path").value || "/";
+  const path = asPath(byId("path").value);
   const token = currentToken();
   const json = { ...wanted, reason: "test page" };
   const closed = [];
@@ -111,7 +111,7 @@ async function revoke({ words, wanted }) {
 async function firstRefusal(path, token, acknowledged) {
   let passed = 0;
   while (performance.now() - acknowledged < PATIENCE_MS) {
-    const answer = await ask(new URL(path, location.origin), { headers: { authorization: `Bearer ${token}` } });
+    const answer = await ask(behind(path), { headers: { authorization: `Bearer ${token}` } });
     const code = denialCode(answer);
     if (code) {
       const time = answer.end - acknowledged;

@@ -1,6 +1,6 @@
 // WebSockets through the gate: frames as they come, how they end, and why one was refused.
 import { byId, el, ms, pretty } from "./dom.js";
-import { ask, denialCode, isConnected, state } from "./gate.js";
+import { asPath, ask, behind, denialCode, isConnected, state } from "./gate.js";
 import { currentToken, explained } from "./inspector.js";
 import { note } from "./timeline.js";
 
@@ -23,7 +23,7 @@ export function onClose(listener) {
 export function start() {
   byId("socket-form").addEventListener("submit", (event) => {
     event.preventDefault();
-    connect(byId("socket-path").value || "/", currentToken());
+    connect(asPath(byId("socket-path").value), currentToken());
   });
 }
 
@@ -39,7 +39,7 @@ function protocolsFor(token) {
 }
 
 function connect(path, token) {
-  const url = new URL(path, location.origin);
+  const url = behind(path);
   url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
   url.hash = "";
   const begun = performance.now();
@@ -82,7 +82,7 @@ function connect(path, token) {
 async function refused(name, path, token, at) {
   note({ kind: "socket", tone: "bad", title: `${name} refused: 1006`, note: `${path} · all that a browser tells`, at });
   const headers = token ? { authorization: `Bearer ${token}` } : {};
-  const answer = await ask(new URL(path, location.origin), { headers });
+  const answer = await ask(behind(path), { headers });
   const code = denialCode(answer);
   const words = code
     ? `${answer.status} ${code}`

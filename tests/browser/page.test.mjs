@@ -257,6 +257,21 @@ test("a request shows what the origin received, and a denial why", async () => {
   await close();
 });
 
+test("a path that looks like another host is a path of this one", async () => {
+  const { page, seen, close } = await open();
+  await getToken(page);
+  for (const path of ["//elsewhere.example/x", "https://elsewhere.example/x", "@elsewhere.example", "\\\\elsewhere.example"]) {
+    await send(page, path);
+    await page.fill("#socket-path", path);
+    await page.click("#open-socket");
+    await page.waitForTimeout(300);
+  }
+  // `close` fails if another host was asked.
+  const asked = seen.requests.filter(({ url }) => url.includes("elsewhere.example"));
+  assert.ok(asked.length >= 8 && asked.every(({ url }) => url.startsWith(`${stack.worker}/`)), JSON.stringify(asked));
+  await close();
+});
+
 test("a request is repeated while it is wanted", async () => {
   const { page, close } = await open();
   await getToken(page);
