@@ -98,7 +98,9 @@ export function start() {
   for (const chart of CHARTS) drawn.push(place(chart));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawn.forEach((one) => one.build()));
   new ResizeObserver(() => drawn.forEach((one) => one.fit())).observe(byId("charts"));
+  byId("charts").hidden = true;
   onSettings((settings) => {
+    byId("charts").hidden = !settings;
     byId("charts-note").textContent = settings
       ? "Of the whole deployment, read once a second while you look. Rates are of the last five seconds."
       : "Of the whole deployment, once a second. They need the admin token.";
@@ -106,7 +108,7 @@ export function start() {
   read();
 }
 
-let lastDrawn = 0;
+let lastDrawn = -Infinity;
 
 async function read() {
   const begun = performance.now();

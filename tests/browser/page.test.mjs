@@ -465,6 +465,7 @@ for (const [name, options] of Object.entries({
     await page.fill("#token", `${encoded({ alg: "none" })}.${encoded({ sub: "x" })}.`);
     await says(page, "#verdict", "would be refused");
     await page.locator("details").evaluateAll((all) => all.forEach((details) => (details.open = true)));
+    await says(page, `.chart:has(h3:text-is("Breakers of auth services")) .latest`, "closed 1");
     // Not by a script element, which the policy of the page forbids.
     await page.evaluate(AXE);
     const { violations } = await page.evaluate(() => globalThis.axe.run());
