@@ -1,7 +1,9 @@
 .DEFAULT_GOAL := help
 .PHONY: help dev build test bench load outage fmt lint clean
 
-SOURCES := $(shell find src -type f) Cargo.toml Cargo.lock package-lock.json tools/build.sh tools/install.sh
+COMMON := Cargo.toml Cargo.lock package-lock.json tools/common.sh tools/install.sh
+SOURCES := $(shell find src -type f) $(COMMON) tools/build.sh
+PAGE := $(shell find src/core src/core.rs src/gate src/gate.rs src/lib.rs src/page.rs www -type f) $(COMMON) tools/build-page.sh
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -10,11 +12,16 @@ dev: ## install, build, and run the Worker, a demo origin and development issuer
 	@tools/install.sh build
 	@exec node_modules/.bin/node dev/run.mjs
 
-build: build/index.js ## the Worker: build/index.js and its wasm
+build: build/index.js build/www/page.js ## the Worker: build/index.js and its wasm; its test page: build/www
 
 build/index.js: $(SOURCES)
 	@tools/install.sh build
 	@tools/build.sh
+	@touch $@
+
+build/www/page.js: $(PAGE)
+	@tools/install.sh build
+	@tools/build-page.sh
 	@touch $@
 
 test: ## everything: format, lints, dependencies, and all tests (native, wasm, the built Worker)
@@ -39,6 +46,7 @@ lint: ## format check and lints, native and wasm
 	cargo fmt --check --manifest-path examples/origins/axum/Cargo.toml
 	cargo clippy --all-targets -- -D warnings
 	cargo clippy --target wasm32-unknown-unknown --features probe --lib --test wasm -- -D warnings
+	cargo clippy --target wasm32-unknown-unknown --features page --lib -- -D warnings
 
 clean: ## remove what builds produce; installed tools and development secrets stay
 	cargo clean

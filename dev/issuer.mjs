@@ -33,6 +33,9 @@ const FAULTS = {
 };
 let fault = "none";
 
+// Pages of this machine, such as the test page, may get tokens here and switch faults.
+const isLocal = (origin) => /^https?:\/\/(127\.0\.0\.1|localhost|\[::1\])(:\d+)?$/.test(origin);
+
 const client = {
   client_id: "dev-client",
   client_secret: "dev-secret",
@@ -44,7 +47,7 @@ const client = {
 const common = {
   jwks: JSON.parse(readFileSync(".dev/issuer-keys.json", "utf8")),
   scopes: ["openid", "offline_access", "read", "write", "admin"],
-  clientBasedCORS: () => true,
+  clientBasedCORS: (_context, origin) => isLocal(origin),
   cookies: { keys: [randomBytes(32).toString("base64url")] },
   ttl: { AccessToken: lifetime, ClientCredentials: lifetime },
 };
@@ -133,6 +136,15 @@ server.on("error", (error) => {
 });
 
 async function setFault(request, response) {
+  const { origin } = request.headers;
+  response.setHeader("vary", "origin");
+  if (origin !== undefined && isLocal(origin)) {
+    response.setHeader("access-control-allow-origin", origin);
+    response.setHeader("access-control-allow-methods", "GET, PUT");
+  } else if (origin !== undefined) {
+    return response.writeHead(403).end();
+  }
+  if (request.method === "OPTIONS") return response.writeHead(204).end();
   const wanted = request.method === "PUT" ? (await text(request)).trim() : fault;
   const isKnown = Object.hasOwn(FAULTS, wanted);
   if (isKnown && wanted !== fault) console.log(`introspection: ${fault} -> ${wanted}`);

@@ -7,6 +7,7 @@ import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
+import { parseEnv } from "node:util";
 
 const NODE = process.execPath;
 const CONFIG = "wrangler.toml";
@@ -63,7 +64,8 @@ async function main() {
     ...["--ip", "127.0.0.1", "--port", String(ports.worker.number)],
     // Any free port: the usual one may belong to another program.
     ...["--inspector-port", "0"],
-    ...["--persist-to", ".wrangler/state"],
+    // Tests bring a state of their own: what they revoke stays there.
+    ...["--persist-to", process.env.EDGEWARD_STATE ?? ".wrangler/state"],
     ...["--show-interactive-dev-session", "false"],
   ]);
   await Promise.all([
@@ -179,7 +181,9 @@ async function welcome() {
     `curl -s -u dev-client:dev-secret -d grant_type=client_credentials -d scope=read` +
     ` --data-urlencode resource=${url.worker} ${issuer}/token` +
     ` | sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/'`;
+  const { ADMIN_TOKEN } = parseEnv(readFileSync(".dev.vars", "utf8"));
   console.log(`
+  Page    ${url.worker}/_edgeward/#admin=${ADMIN_TOKEN}  open this first
   Worker  ${url.worker}  ${state}
   Origin  ${url.origin}  the demo service behind it
   Issuer  ${url.issuer}  client dev-client, secret dev-secret; scopes read, write, admin

@@ -21,6 +21,7 @@ mod later;
 mod log;
 mod metrics;
 mod objects;
+mod page;
 mod prewarm;
 #[cfg(feature = "probe")]
 pub mod probe;
@@ -80,6 +81,7 @@ pub fn serve(request: &Request, env: &JsValue, context: &Context) -> JsValue {
                 revocations::answer(isolate, gate, Clone::clone(request), context, call)
             }
             Ok(Decision::Explain) => explain::answer(isolate, gate, Clone::clone(request), context),
+            Ok(Decision::Page(page)) => page::answer(isolate, &page, head.method),
             Ok(Decision::Metrics) => metrics::answer(isolate, gate, Clone::clone(request), context),
             Ok(Decision::Ask(question)) => {
                 // Not a copy with a body of its own, but another reference to it.

@@ -15,9 +15,11 @@ mod inspect;
 mod keyring;
 mod log;
 mod metrics;
+mod page;
 mod permit;
 mod prewarm;
 mod question;
+mod rehearsal;
 mod revocation;
 mod revoke;
 mod service;
@@ -53,18 +55,24 @@ pub use boot::{Bindings, Report};
 pub use explain::{Explaining, MOST_QUESTION_BYTES};
 pub use inspect::{inspect, utc};
 pub use log::TokenInLog;
+pub use page::Page;
 pub use permit::{Body, Permit};
 pub use prewarm::{MOST_LIST_BYTES, Order, Outcome, Warming};
 pub use question::{
     BreakerNews, Findings, Inquiry, KvChange, Lookup, Question, Refresh, ServiceCall, Stored, Told,
 };
+pub use rehearsal::Rehearsal;
 pub use revocation::NotTaken;
 pub use revoke::{HubCall, RevocationCall, Revoker};
 pub use socket::{Renewal, Upgrade, Watch};
 
 /// Everything that a decision needs, ready: the settings, the keys, what is already known.
 pub struct Gate<E: SignatureEngine> {
+    /// The configuration as it was written.
+    table: String,
     settings: Settings,
+    /// Whether there are files of the test page.
+    has_page: bool,
     degrading: Degrading,
     /// One for each provider.
     keys: Vec<KeyRing<E::Key>>,
@@ -121,6 +129,8 @@ pub enum Decision<'g> {
     Explain,
     /// The admin asks for the metrics, see [`Gate::metrics_page`].
     Metrics,
+    /// It is for the test page: this file.
+    Page(Page),
     /// There is no decision before this is known.
     Ask(Question),
 }

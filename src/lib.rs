@@ -13,6 +13,8 @@
 //! - `edge` is the Worker: requests, responses, secrets, clock and the runtime's cryptography. It
 //!   exists only in the build for the platform (feature `edge`).
 //!
+//! Beside it, `page` is core and gate for the test page, in a browser (feature `page`).
+//!
 //! State lives in the isolate alone: settings and keys from its first request on, and the facts
 //! about tokens that it has verified, bounded in memory.
 
@@ -21,6 +23,8 @@ pub mod gate;
 
 #[cfg(feature = "edge")]
 pub mod edge;
+#[cfg(feature = "page")]
+pub mod page;
 
 /// Where the runtime enters. Synchronous, because most decisions need no I/O: what it returns is a
 /// denial, the origin's own promise or, if something has to be found out first, that of a response.

@@ -11,7 +11,7 @@ target=target/worker-$feature
 made=$target/bindings
 
 # A build that fails leaves nothing behind that could be taken for its result.
-rm -rf "$out" "$made"
+rm -rf "$out"/index* "$made"
 
 # The feature of js-sys for futures, which the bundler of the `worker` crate asks for, too. Most requests
 # of an isolate meet code that V8 has not optimised yet, so small functions are put into those that call

@@ -30,6 +30,7 @@ step "lints"
 cargo clippy --all-targets -- -D warnings
 cargo clippy --target "$WASM" --features edge --lib --test wasm -- -D warnings
 cargo clippy --target "$WASM" --features probe --lib --test wasm -- -D warnings
+cargo clippy --target "$WASM" --features page --lib -- -D warnings
 cargo clippy --locked --manifest-path "$AXUM/Cargo.toml" --target-dir "${CARGO_TARGET_DIR:-target}" -- -D warnings
 if command -v go >/dev/null; then (cd examples/origins/go && go vet .); fi
 
@@ -113,6 +114,14 @@ if ! command -v go >/dev/null; then
     skip "the origin in Go (install the package golang-go)"
 fi
 cargo test --test edge
+
+step "page in Chromium"
+if [ -x /usr/bin/chromium ]; then
+    node --test --test-reporter=spec tests/browser/page.test.mjs
+else
+    [ -z "${CI:-}" ] || fail "/usr/bin/chromium is missing: install the package chromium"
+    skip "the test page in Chromium (install the package chromium)"
+fi
 
 step "public vectors, inside the runtime"
 cargo test --test vectors

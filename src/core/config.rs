@@ -32,6 +32,8 @@ pub struct Settings {
     pub origin: Origin,
     /// The path below which the gate itself answers.
     pub admin_path: String,
+    /// Whether the test page is served there.
+    pub test_page: bool,
     /// Leeway for time claims, in seconds.
     pub clock_skew_seconds: i64,
     /// The longest token that is read, in bytes.

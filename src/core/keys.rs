@@ -7,6 +7,7 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::algorithm::{Algorithm, Curve, Family};
@@ -186,6 +187,20 @@ impl Material {
             Self::Rsa { .. } => Family::Rsa,
             Self::Ec { curve, .. } => Family::Ec(*curve),
             Self::Ed25519 { .. } => Family::Ed25519,
+        }
+    }
+
+    /// The key as a JWK (RFC 7518 section 6, RFC 8037 section 2); a shared secret is nobody's business.
+    #[must_use]
+    pub fn public_jwk(&self) -> Option<Value> {
+        let number = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        match self {
+            Self::Hmac(_) => None,
+            Self::Rsa { n, e } => Some(json!({ "kty": "RSA", "n": number(n), "e": number(e) })),
+            Self::Ec { curve, x, y } => Some(json!({
+                "kty": "EC", "crv": Curve::name(*curve), "x": number(x), "y": number(y),
+            })),
+            Self::Ed25519 { x } => Some(json!({ "kty": "OKP", "crv": "Ed25519", "x": number(x) })),
         }
     }
 }

@@ -28,6 +28,8 @@ pub(super) struct Isolate {
     pub(super) state: State,
     /// The service binding of the origin, or `undefined`.
     pub(super) service: JsValue,
+    /// The files of the test page, or `undefined`.
+    pub(super) assets: JsValue,
     failure_ids: FailureIds,
     /// Which lines are written.
     pub(super) log: config::Log,
@@ -117,10 +119,12 @@ impl Isolate {
         let secret = |name: &str| glue::binding_text(env, name);
         let mut kv = Kv::of(env);
         let relays = Relays::of(env);
+        let assets = glue::service_binding(env, "ASSETS");
         let bindings = Bindings {
             has_kv: kv.exists(),
             has_relays: relays.exist(),
             has_some_relays: relays.exist_in_part(),
+            has_page: !assets.is_undefined(),
         };
         let (state, service) = match Self::ready(env, &secret, bindings) {
             Ok((gate, service)) => (State::Ready(Box::new(gate)), service),
@@ -147,6 +151,7 @@ impl Isolate {
         let isolate = Self {
             state,
             service,
+            assets,
             kv,
             relays,
             events: Events::of(env),

@@ -5,11 +5,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Value, json};
 use wasm_bindgen::JsValue;
 
 use super::glue;
-use crate::core::algorithm::{Algorithm, Curve};
+use crate::core::algorithm::Algorithm;
 use crate::core::keys::Material;
 use crate::core::secret::ClientKey;
 use crate::core::verify::{KeyRefused, SignatureEngine};
@@ -46,7 +45,7 @@ impl SignatureEngine for RuntimeCrypto {
     type SigningKey = RuntimeSigningKey;
 
     fn import(&self, material: &Material) -> Result<RuntimeKey, KeyRefused> {
-        let jwk = public_jwk(material).ok_or(KeyRefused)?.to_string();
+        let jwk = material.public_jwk().ok_or(KeyRefused)?.to_string();
         let plain = found(glue::import_public_key(&jwk))?;
         let pss = match material {
             Material::Rsa { .. } => found(glue::import_pss_key(&jwk))?,
@@ -82,8 +81,9 @@ impl SignatureEngine for RuntimeCrypto {
     }
 
     fn import_signing(&self, d: &[u8], x: &[u8; 32]) -> Result<RuntimeSigningKey, KeyRefused> {
-        let mut jwk = ed25519_jwk(x);
-        let public = self.import(&Material::Ed25519 { x: *x })?;
+        let public = Material::Ed25519 { x: *x };
+        let mut jwk = public.public_jwk().ok_or(KeyRefused)?;
+        let public = self.import(&public)?;
         if let Some(jwk) = jwk.as_object_mut() {
             jwk.insert("d".to_owned(), URL_SAFE_NO_PAD.encode(d).into());
         }
@@ -125,24 +125,6 @@ impl SignatureEngine for RuntimeCrypto {
 
 fn found(key: JsValue) -> Result<JsValue, KeyRefused> {
     if key.is_undefined() { Err(KeyRefused) } else { Ok(key) }
-}
-
-/// The key as the runtime takes it (RFC 7518 section 6, RFC 8037 section 2); a shared secret is
-/// none of its business.
-pub(super) fn public_jwk(material: &Material) -> Option<Value> {
-    let number = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
-    match material {
-        Material::Hmac(_) => None,
-        Material::Rsa { n, e } => Some(json!({ "kty": "RSA", "n": number(n), "e": number(e) })),
-        Material::Ec { curve, x, y } => Some(json!({
-            "kty": "EC", "crv": Curve::name(*curve), "x": number(x), "y": number(y),
-        })),
-        Material::Ed25519 { x } => Some(ed25519_jwk(x)),
-    }
-}
-
-fn ed25519_jwk(x: &[u8; 32]) -> Value {
-    json!({ "kty": "OKP", "crv": "Ed25519", "x": URL_SAFE_NO_PAD.encode(x) })
 }
 
 /// Turns both numbers of an ECDSA signature, side by side (RFC 7518 section 3.4), into the DER

@@ -110,11 +110,25 @@ function edit(headers, edits) {
  * A response that is all text, in UTF-8; `headers` are names and values, separated by line feeds.
  */
 export function textResponse(status, headers, body) {
-  const lines = headers.split("\n");
   // A copy, because `body` is memory of the wasm.
-  const response = new Response(body?.slice(), { status });
+  return withHeaders(new Response(body?.slice(), { status }), headers);
+}
+
+function withHeaders(response, headers) {
+  const lines = headers.split("\n");
   for (let at = 0; at + 1 < lines.length; at += 2) response.headers.set(lines[at], lines[at + 1]);
   return response;
+}
+
+/** A file among the assets, with these headers and none of those that it comes with. */
+export async function asset(assets, path, method, headers) {
+  try {
+    const { ok, body } = await assets.fetch(`https://assets${path}`, { method });
+    if (ok) return withHeaders(new Response(body), headers);
+  } catch {
+    // As if it were not there.
+  }
+  return new Response(`${path} is not among the assets: make build, and deploy again\n`, { status: 503 });
 }
 
 // The runtime's synchronous cryptography. It is not imported by name, because the bundler would

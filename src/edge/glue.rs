@@ -46,6 +46,10 @@ extern "C" {
     #[wasm_bindgen(js_name = textResponse)]
     pub(super) fn text_response(status: u16, headers: &str, body: Option<&[u8]>) -> JsValue;
 
+    /// The promise of a file among the assets, with these headers.
+    #[wasm_bindgen(js_name = asset)]
+    pub(super) fn asset(assets: &JsValue, path: &str, method: &str, headers: &str) -> JsValue;
+
     /// A key of the runtime, or `undefined`.
     #[wasm_bindgen(js_name = importPublicKey)]
     pub(super) fn import_public_key(jwk: &str) -> JsValue;

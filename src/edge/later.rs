@@ -13,7 +13,9 @@ use super::boot::{Isolate, Ready};
 use super::glue::{self, Context};
 use super::head::PackedHead;
 use super::revocations::Source;
-use super::{exchange, explain, keys, log, metrics, now, prewarm, proxy, respond, revocations};
+use super::{
+    exchange, explain, keys, log, metrics, now, page, prewarm, proxy, respond, revocations,
+};
 use crate::core::claims::Millis;
 use crate::core::introspection::{MOST_ANSWER_BYTES, Silence};
 use crate::core::request::RequestHead;
@@ -64,6 +66,7 @@ impl Waiting {
                 Ok(Decision::Metrics) => {
                     return metrics::answer(isolate, gate, self.request, &self.context);
                 }
+                Ok(Decision::Page(page)) => return page::answer(isolate, &page, head.method),
                 Ok(Decision::Ask(next)) => question = next,
                 Err(denial) => {
                     return respond::deny(isolate, &self.request, &head, &denial, now, None);

@@ -1,5 +1,7 @@
 //! Responses of our own.
 
+use std::borrow::Cow;
+
 use wasm_bindgen::JsValue;
 use web_sys::Request;
 
@@ -40,13 +42,19 @@ pub(super) fn deny(
 
 /// Sends a response of ours.
 pub(super) fn send(response: &TextResponse, method: &str) -> JsValue {
-    let mut headers = String::new();
-    for (name, value) in &response.headers {
-        for part in [*name, "\n", value, "\n"] {
-            headers.push_str(part);
-        }
-    }
+    let headers = lines(&response.headers);
     // A response to HEAD has no content (RFC 9110 section 9.3.2).
     let body = (method != "HEAD").then_some(response.body.as_bytes());
     glue::text_response(response.status, &headers, body)
+}
+
+/// Names and values on lines of their own, as the glue takes them.
+pub(super) fn lines(headers: &[(&'static str, Cow<'static, str>)]) -> String {
+    let mut lines = String::new();
+    for (name, value) in headers {
+        for part in [*name, "\n", value, "\n"] {
+            lines.push_str(part);
+        }
+    }
+    lines
 }

@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::keyring::KeyRing;
+use super::page::File;
 use super::{Decision, Degrading, Gate};
 use crate::core::assertion::Signer;
 use crate::core::claims::Millis;
@@ -163,6 +164,11 @@ impl<E: SignatureEngine> Gate<E> {
                 }
                 self.admin_token.only_admin(head)?;
                 only_get(head).map(|()| Decision::Metrics)
+            }
+            Endpoint::Page(file) => self.page(file, head),
+            Endpoint::Settings => {
+                self.admin_token.only_admin(head)?;
+                only_get(head).map(|()| Decision::Answer(self.settings_report(now)))
             }
             Endpoint::Revocations(id) => {
                 let call = self.revocations_call(head, id.as_deref())?;
@@ -370,10 +376,13 @@ pub(super) enum Endpoint {
     Health,
     JwkSet,
     Metrics,
+    /// A file of the test page; none for the path without the slash, relative to which they would not be found.
+    Page(Option<&'static File>),
     Prewarm,
     /// All revocations, or the one of this id.
     Revocations(Option<String>),
     Revoke,
+    Settings,
     /// Nothing that exists. A path that an origin might take for one below the admin path is here
     /// too, so that it reaches neither.
     Unknown,
@@ -396,9 +405,12 @@ pub(super) fn endpoint(path: &RequestPath<'_>, admin_path: &str) -> Option<Endpo
         Some("/prewarm") => Endpoint::Prewarm,
         Some("/revocations") => Endpoint::Revocations(None),
         Some("/revoke") => Endpoint::Revoke,
-        Some(other) => match other.strip_prefix("/revocations/") {
-            Some(id) => Endpoint::Revocations(Some(id.to_owned())),
-            None => Endpoint::Unknown,
+        Some("/settings") => Endpoint::Settings,
+        Some("") => Endpoint::Page(None),
+        Some(other) => match (other.strip_prefix("/revocations/"), File::at(other)) {
+            (Some(id), _) => Endpoint::Revocations(Some(id.to_owned())),
+            (None, Some(file)) => Endpoint::Page(Some(file)),
+            (None, None) => Endpoint::Unknown,
         },
         None => Endpoint::Unknown,
     })
@@ -423,7 +435,7 @@ pub(super) fn metrics_response(body: String) -> TextResponse {
     TextResponse { status: 200, headers, body }
 }
 
-fn only_get(head: &RequestHead<'_>) -> Result<(), Denial> {
+pub(super) fn only_get(head: &RequestHead<'_>) -> Result<(), Denial> {
     match head.method {
         "GET" | "HEAD" => Ok(()),
         _ => Err(Denial::new(Reason::WrongMethod)),

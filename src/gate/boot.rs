@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::admin::{ADMIN_TOKEN, AdminToken};
 use super::keyring::KeyRing;
 use super::metrics::Metrics;
+use super::page::NO_PAGE;
 use super::revocation::Revocations;
 use super::service::{AuthService, Client, MOST_SECRET_BYTES};
 use super::{Degrading, Gate, Sealing, revoke};
@@ -33,6 +34,7 @@ pub(super) const ALLOW_DEGRADED_AUTH: &str = "ALLOW_DEGRADED_AUTH";
 
 /// What the deployment has besides texts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each of them is there or not")]
 pub struct Bindings {
     /// A KV namespace.
     pub has_kv: bool,
@@ -40,6 +42,8 @@ pub struct Bindings {
     pub has_relays: bool,
     /// Only a part of them.
     pub has_some_relays: bool,
+    /// The files of the test page.
+    pub has_page: bool,
 }
 
 /// What was found while the gate was made ready, for the log and the health report. No key
@@ -62,7 +66,7 @@ impl<E: SignatureEngine> Gate<E> {
         bindings: Bindings,
         engine: E,
     ) -> Result<Self, Vec<Problem>> {
-        let Bindings { has_kv, has_relays, has_some_relays } = bindings;
+        let Bindings { has_kv, has_relays, has_some_relays, has_page } = bindings;
         let settings = Settings::parse(table)?;
         let assertion_key = settings.forward.assertion.as_ref().map(|one| one.key.as_str());
         let report = Report::default();
@@ -88,6 +92,7 @@ impl<E: SignatureEngine> Gate<E> {
         let degrading = loader.degrading();
         loader.check_validation_cache(&settings, has_kv);
         loader.check_revocation(&settings, has_relays, has_some_relays);
+        loader.check_page(&settings, has_page);
         let revoking_clients = loader.revoking_clients(&settings);
         let (admin_token, warning) = AdminToken::new(secret(ADMIN_TOKEN).as_deref());
         loader.report.warnings.extend(warning);
@@ -105,7 +110,9 @@ impl<E: SignatureEngine> Gate<E> {
         let traces = TraceIds::new([engine.random(), engine.random()]);
         let revocations = has_relays.then(|| Revocations::new(&settings.revocation));
         let mut gate = Self {
+            table: table.to_owned(),
             settings,
+            has_page,
             degrading,
             keys,
             services,
@@ -431,6 +438,13 @@ impl<E: SignatureEngine> Loader<'_, E> {
             },
             "both bindings and their migration in wrangler.toml, or no such key",
         ));
+    }
+
+    /// Without its files there is no page. Nothing else depends on it.
+    fn check_page(&mut self, settings: &Settings, has_page: bool) {
+        if settings.test_page && !has_page {
+            self.report.warnings.push(format!("{TABLE}.test_page: true, but {NO_PAGE}"));
+        }
     }
 
     /// Without a namespace, or a key that seals, nothing is kept in KV.

@@ -33,6 +33,7 @@ mod metrics;
 mod misconfiguration;
 mod origins;
 mod outages;
+mod page;
 mod paths;
 mod playbooks;
 mod published_keys;

@@ -59,11 +59,6 @@ fn every_mistake_names_its_place_what_was_found_and_what_is_expected() {
             "AUTH.clock_skew_seconds: found 301; expected at most 300",
         ),
         (
-            "/test_page",
-            json!(true),
-            "AUTH.test_page: found true; expected false: there is no test page yet",
-        ),
-        (
             "/validation_cache",
             json!("on"),
             "AUTH.validation_cache: found \"on\"; expected one of `auto`, `always`, `off`",

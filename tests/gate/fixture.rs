@@ -23,6 +23,8 @@ pub struct Setup {
     pub secrets: BTreeMap<String, String>,
     /// Whether there are Durable Objects for revocations.
     pub has_relays: bool,
+    /// Whether there are files of the test page.
+    pub has_page: bool,
 }
 
 impl Setup {
@@ -40,7 +42,8 @@ impl Setup {
             }],
             "forward": { "claim_to_headers": { "X-Auth-Subject": "sub", "X-Auth-Scope": "scope" } },
         });
-        let mut setup = Self { table, secrets: BTreeMap::new(), has_relays: false };
+        let mut setup =
+            Self { table, secrets: BTreeMap::new(), has_relays: false, has_page: false };
         setup.secret("JWT_KEYS", &json!({ "keys": [signer.jwk("k1")] }).to_string());
         setup
     }
@@ -62,7 +65,8 @@ impl Setup {
 
     fn boot_with(&self, has_kv: bool) -> Result<Gate<NativeCrypto>, Vec<Problem>> {
         let secret = |name: &str| self.secrets.get(name).cloned();
-        let bindings = Bindings { has_kv, has_relays: self.has_relays, has_some_relays: false };
+        let Self { has_relays, has_page, .. } = *self;
+        let bindings = Bindings { has_kv, has_relays, has_some_relays: false, has_page };
         Gate::boot(&self.table.to_string(), &secret, bindings, engine())
     }
 

@@ -156,6 +156,8 @@ impl<'c> Environment<'c> {
             has_kv: self.has("kv_namespaces", "AUTH_KV"),
             has_relays: hub && relay,
             has_some_relays: hub != relay,
+            // `check` has a message of its own about that.
+            has_page: true,
         }
     }
 

@@ -80,9 +80,6 @@ pub(super) fn validate(table: read::Table) -> Result<Settings, Vec<Problem>> {
             format!("{} to {}", TOKEN_BYTES.start(), TOKEN_BYTES.end()),
         );
     }
-    if table.test_page {
-        problems.add("test_page", "true", "false: there is no test page yet");
-    }
     if !CACHE_TIMEOUT_MS.contains(&table.validation_cache_timeout_ms) {
         problems.add(
             "validation_cache_timeout_ms",
@@ -119,6 +116,7 @@ pub(super) fn validate(table: read::Table) -> Result<Settings, Vec<Problem>> {
         (Some(origin), Some(rules), Some(forward)) if problems.0.is_empty() => Ok(Settings {
             origin,
             admin_path: table.admin_path,
+            test_page: table.test_page,
             clock_skew_seconds: i64::try_from(table.clock_skew_seconds).unwrap_or_default(),
             max_token_bytes: usize::try_from(table.max_token_bytes).unwrap_or_default(),
             validation_cache: table.validation_cache,

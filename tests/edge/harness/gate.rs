@@ -2,7 +2,7 @@
 
 use std::{
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Command,
     sync::{Arc, Mutex},
     time::Duration,
@@ -34,6 +34,8 @@ pub struct Setup {
     v8_flags: Vec<String>,
     /// Where data points go.
     events: Option<SocketAddr>,
+    /// The files of the test page.
+    assets: Option<PathBuf>,
 }
 
 /// A running workerd; it ends with this value.
@@ -71,6 +73,7 @@ impl Setup {
             cache: None,
             v8_flags: Vec::new(),
             events: None,
+            assets: None,
         }
         .var("ALLOW_DEGRADED_AUTH", "false")
         .secret("JWT_KEYS", &mint::jwks(&mint::all()))
@@ -154,6 +157,12 @@ impl Setup {
         self
     }
 
+    /// Switches the test page on, and adds the binding `ASSETS` to the files in this directory.
+    pub fn test_page(mut self, directory: &Path) -> Self {
+        self.assets = Some(directory.to_owned());
+        self.set("test_page", true)
+    }
+
     /// Adds the Durable Objects.
     pub fn relays(mut self, relays: &Relays) -> Self {
         self.relays = Some(relays.services());
@@ -210,6 +219,12 @@ impl Setup {
             services =
                 format!("(name = \"events\", external = (address = \"{address}\", http = ())),\n");
             bindings.push_str("(name = \"AUTH_EVENTS\", analyticsEngine = \"events\"),\n");
+        }
+        if let Some(directory) = &self.assets {
+            let path = directory.display();
+            let disk = format!("(name = \"assets\", disk = (path = \"{path}\")),\n");
+            services.push_str(&disk);
+            bindings.push_str("(name = \"ASSETS\", service = \"assets\"),\n");
         }
         for (service, binding) in origin.into_iter().chain(kv).chain(self.relays.clone()) {
             services.push_str(&service);
@@ -317,6 +332,7 @@ impl Gate {
     }
 }
 
-fn build_directory() -> PathBuf {
+/// Where the built Worker is, and in `www` its test page.
+pub fn build_directory() -> PathBuf {
     std::env::var_os("EDGEWARD_BUILD").map_or_else(|| workerd::root().join("build"), PathBuf::from)
 }
