@@ -13,6 +13,9 @@ const MOST = 180;
 /** Rates and quantiles are of so many seconds, so that one request can be seen. */
 const WINDOW_S = 5;
 
+/** A chart is at least so many seconds wide. */
+const LEAST_SECONDS = 30;
+
 const HEIGHT = 150;
 
 const number = (digits, unit = "") => (value) => (value === null || value === undefined ? "–" : `${value.toFixed(digits)}${unit}`);
@@ -195,7 +198,10 @@ function optionsOf({ series, unit, most, steps }, width) {
     height: HEIGHT,
     legend: { show: false },
     cursor: { show: false },
-    scales: { y: { range: (_plot, _least, greatest) => [0, most ?? Math.max(1, (greatest ?? 0) * 1.1)] } },
+    scales: {
+      x: { range: (_plot, least, greatest) => [Math.min(least, greatest - LEAST_SECONDS), greatest] },
+      y: { range: (_plot, _least, greatest) => [0, most ?? Math.max(1, (greatest ?? 0) * 1.1)] },
+    },
     axes: [
       { ...axis, space: 70, values: [[60, "{HH}:{mm}"], [1, "{HH}:{mm}:{ss}"]].map(([step, text]) => [step, text, null, null, null, null, null, null, 0]) },
       { ...axis, size: 62, space: 28, values: (_plot, values) => values.map(label) },
