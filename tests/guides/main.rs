@@ -10,6 +10,7 @@
 )]
 #![cfg(not(target_arch = "wasm32"))]
 
+mod check;
 mod document;
 mod gate;
 mod javascript;
