@@ -19,7 +19,7 @@ use crate::core::algorithm::Algorithm;
 use crate::core::keys::{Material, VerificationKey};
 use crate::core::secret;
 use crate::core::verify::ReadyKey;
-use crate::edge::crypto::{RuntimeCrypto, public_jwk};
+use crate::edge::crypto::RuntimeCrypto;
 
 /// A measurement to make.
 #[derive(Deserialize)]
@@ -109,6 +109,6 @@ fn jwk(material: &Material) -> Value {
         Material::Hmac(secret) => {
             json!({ "kty": "oct", "k": URL_SAFE_NO_PAD.encode(secret.expose()) })
         }
-        public => public_jwk(public).unwrap_or_default(),
+        public => public.public_jwk().unwrap_or_default(),
     }
 }
