@@ -113,6 +113,11 @@ async function firstRefusal(path, token, acknowledged) {
   while (performance.now() - acknowledged < PATIENCE_MS) {
     const answer = await ask(behind(path), { headers: { authorization: `Bearer ${token}` } });
     const code = denialCode(answer);
+    if (code && code !== "revoked_token") {
+      const words = `refused for another reason: ${answer.status} ${code}`;
+      note({ kind: "revoke", tone: "warn", title: words, at: answer.end });
+      return ["–", `${words}. Choose a path that the token may have`];
+    }
     if (code) {
       const time = answer.end - acknowledged;
       const others = `${passed} passed before it`;

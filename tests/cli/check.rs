@@ -270,3 +270,26 @@ fn what_cannot_be_read_is_a_mistake_of_usage() {
     assert!(!said.err.contains("hidden"));
     folder.run(&["check", "--env", "x", "--all-envs"]).must_be(2);
 }
+
+#[test]
+fn assets_that_the_platform_would_serve_around_the_gate_are_a_problem() {
+    for (more, is_problem) in [
+        ("[assets]\ndirectory = \"www\"\nbinding = \"ASSETS\"\n", true),
+        ("[assets]\ndirectory = \"www\"\nrun_worker_first = false\n", true),
+        ("[assets]\ndirectory = \"www\"\nrun_worker_first = [\"/a\"]\n", true),
+        ("[assets]\ndirectory = \"www\"\nrun_worker_first = true\n", false),
+    ] {
+        let told = told(&format!("{GOOD}\n{more}"), &[]);
+        assert_eq!(has(&told["problems"], "assets.run_worker_first"), is_problem, "{more}: {told}");
+    }
+}
+
+#[test]
+fn a_shared_secret_of_a_provider_is_no_variable() {
+    let text = GOOD.replace("ES256", "HS256");
+    let text = text.replace(
+        "[vars.AUTH]",
+        "[vars]\nJWT_KEYS = \"0123456789abcdef0123456789abcdef\"\n\n[vars.AUTH]",
+    );
+    assert!(has(&told(&text, &[])["problems"], "vars.JWT_KEYS"));
+}

@@ -151,3 +151,12 @@ fn json_has_both_halves_but_not_what_went_into_a_private_file() {
     assert_eq!(json(&out).get("private"), None);
     assert_eq!(json(&out)["public"]["x"], json(&folder.read("key"))["x"]);
 }
+
+#[test]
+fn the_public_half_does_not_take_the_place_of_the_key() {
+    let folder = Folder::new();
+    let arguments = ["keygen", "ES256", "--private", "key", "--public", "key"];
+    folder.run(&arguments).must_refuse("the same file");
+    folder.run(&[&arguments[..], &["--force"]].concat()).must_refuse("the same file");
+    assert!(!folder.path("key").exists());
+}

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use edgeward::core::algorithm::{Algorithm, Family};
 use edgeward::core::config::{ClientAuthentication, Settings, TABLE};
 use edgeward::core::problem::Problem;
 use serde_json::{Value, json};
@@ -192,6 +193,15 @@ fn test_page(environment: &Environment<'_>, verdict: &mut Verdict) {
             "[assets] with binding = \"ASSETS\", or false",
         ));
     }
+    // With or without the page: what is among the assets would be served around the gate.
+    let is_first = environment.inherited("assets").map(|assets| assets.get("run_worker_first"));
+    if is_first.is_some_and(|is_first| is_first.and_then(Value::as_bool) != Some(true)) {
+        verdict.problems.push(Problem::new(
+            "assets.run_worker_first",
+            "not true, so that the platform serves the files around the gate",
+            "true",
+        ));
+    }
 }
 
 fn compatibility_date(environment: &Environment<'_>, verdict: &mut Verdict) {
@@ -287,6 +297,10 @@ fn exposed_secrets(
     if let Some(settings) = settings {
         secret.extend(settings.forward.assertion.as_ref().map(|one| one.key.as_str()));
         for provider in &settings.providers {
+            let is_shared = |algorithm: &Algorithm| algorithm.family() == Family::Hmac;
+            if provider.algorithms.iter().any(is_shared) {
+                secret.extend(provider.keys.iter().map(String::as_str));
+            }
             let service = provider.introspection.as_ref();
             secret.extend(service.map(|service| match &service.authentication {
                 ClientAuthentication::Secret(name) | ClientAuthentication::PrivateKey(name) => {

@@ -99,8 +99,9 @@ fn misunderstood(fault: &clap::Error) -> Exit {
         return Exit::Good;
     }
     let mut said = fault.render().ansi().to_string();
-    for argument in std::env::args().skip(1) {
-        let values = [argument.as_str(), argument.split_once('=').map_or("", |(_, value)| value)];
+    for argument in std::env::args_os().skip(1) {
+        let argument = argument.to_string_lossy();
+        let values = [&*argument, argument.split_once('=').map_or("", |(_, value)| value)];
         for value in values.into_iter().filter(|value| is_like_a_secret(value)) {
             said = said.replace(value, "…");
         }

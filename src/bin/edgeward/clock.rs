@@ -30,7 +30,8 @@ pub(crate) fn read(text: &str) -> Option<NumericDate> {
     if let Ok(seconds) = text.parse() {
         return Some(seconds);
     }
-    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+    // With years of four digits, nothing below can overflow.
+    let (date, time) = text.strip_suffix('Z').filter(|_| text.len() == 20)?.split_once('T')?;
     let parts = |text: &str, separator| -> Option<[i64; 3]> {
         let parts: Vec<_> = text.split(separator).map(|part| part.parse().ok()).collect();
         parts.into_iter().collect::<Option<Vec<_>>>()?.try_into().ok()
@@ -63,6 +64,8 @@ mod tests {
             ("2027-01-15T08:00:00+01:00", None),
             ("2027-02-29T08:00:00Z", None),
             ("2027-01-15T24:00:00Z", None),
+            ("9223372036854775807-1-1T0:0:0Z", None),
+            ("9223372036854-1T0:0:Z", None),
             ("yesterday", None),
             ("", None),
         ] {

@@ -41,7 +41,7 @@ impl<'r> Request<'r> {
         let request = request
             .body(self.body.unwrap_or_default())
             .map_err(|_| "the URL or a header cannot be sent".to_owned())?;
-        let response = agent(self.timeout).run(request).map_err(|fault| explain(&fault))?;
+        let response = self.agent().run(request).map_err(|fault| explain(&fault))?;
         let status = response.status().as_u16();
         let mut body = Vec::new();
         let most = u64::try_from(self.most_bytes).unwrap_or(u64::MAX);
@@ -52,28 +52,29 @@ impl<'r> Request<'r> {
         }
         Ok((status, body))
     }
-}
 
-/// By the certificates that the machine trusts, so that those of a company count.
-fn agent(timeout: Duration) -> Agent {
-    let trusted = rustls_native_certs::load_native_certs().certs;
-    let trusted: Vec<_> =
-        trusted.iter().map(|one| Certificate::from_der(one.as_ref()).to_owned()).collect();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let tls = TlsConfig::builder()
-        .provider(TlsProvider::Rustls)
-        .unversioned_rustls_crypto_provider(provider)
-        .root_certs(RootCerts::Specific(Arc::new(trusted)))
-        .build();
-    Agent::config_builder()
-        .tls_config(tls)
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .timeout_global(Some(timeout))
-        .user_agent(concat!("edgeward/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .new_agent()
+    /// By the certificates that the machine trusts, so that those of a company count.
+    fn agent(&self) -> Agent {
+        let trusted = rustls_native_certs::load_native_certs().certs;
+        let trusted: Vec<_> =
+            trusted.iter().map(|one| Certificate::from_der(one.as_ref()).to_owned()).collect();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = TlsConfig::builder()
+            .provider(TlsProvider::Rustls)
+            .unversioned_rustls_crypto_provider(provider)
+            .root_certs(RootCerts::Specific(Arc::new(trusted)))
+            .build();
+        let config = Agent::config_builder()
+            .tls_config(tls)
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .timeout_global(Some(self.timeout))
+            .user_agent(concat!("edgeward/", env!("CARGO_PKG_VERSION")));
+        // What goes without TLS is for this machine, and no proxy may read it.
+        let config = if self.url.starts_with("https:") { config } else { config.proxy(None) };
+        config.build().new_agent()
+    }
 }
 
 fn explain(fault: &ureq::Error) -> String {

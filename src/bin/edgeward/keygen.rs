@@ -88,6 +88,11 @@ pub(crate) fn run(arguments: &Arguments, as_json: bool) -> Result<Exit, Failure>
         (arguments.private.as_deref(), Some(made.private.as_str()), Readers::Owner),
         (arguments.public.as_deref(), made.public.as_deref(), Readers::All),
     ];
+    if arguments.private.is_some() && arguments.private == arguments.public {
+        return Err(Failure::usage(
+            "--private and --public name the same file; the public half would take the place of the key",
+        ));
+    }
     for (path, _, _) in files {
         if let Some(path) = path.filter(|path| !arguments.force && path.exists()) {
             return Err(Failure::usage(format!(
