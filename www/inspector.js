@@ -208,5 +208,8 @@ export async function explained(asked) {
 }
 
 async function askGate() {
-  byId("explanation").replaceChildren(await explained(question()));
+  const mine = round;
+  const said = await explained(question());
+  // About another token or path it would mislead.
+  if (mine === round) byId("explanation").replaceChildren(said);
 }

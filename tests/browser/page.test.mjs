@@ -193,7 +193,7 @@ test("the inspector says of every token what the gate says", async () => {
     "of another audience": [await made({ aud: "https://elsewhere.example" }), "401 invalid_token (wrong_audience)"],
     "of another issuer": [await made({ iss: "https://elsewhere.example" }), "401 invalid_token (unknown_issuer)"],
     changed: [`${header}.${encoded({ iss: stack.issuer, aud: stack.worker, sub: "root", exp: now + 600, iat: now })}.${signature}`, "401 invalid_token (bad_signature)"],
-    unsigned: [`${encoded({ alg: "none", typ: "at+jwt" })}.${encoded({ iss: stack.issuer, sub: "root", exp: now + 600 })}.`, "401 invalid_token ("],
+    unsigned: [`${encoded({ alg: "none", typ: "at+jwt" })}.${encoded({ iss: stack.issuer, sub: "root", exp: now + 600 })}.`, "401 invalid_token (algorithm_not_allowed)"],
     "of an unknown key": [await made({}, { header: { kid: "another" } }), "401 invalid_token (unknown_key)"],
     "for a path that asks for more": [good, "403 insufficient_scope (missing_scope)", "/admin"],
   };
