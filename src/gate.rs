@@ -53,7 +53,7 @@ use service::AuthService;
 pub use admin::Misconfigured;
 pub use boot::{Bindings, Report};
 pub use explain::{Explaining, MOST_QUESTION_BYTES};
-pub use inspect::{inspect, utc};
+pub use inspect::{bare, inspect, utc};
 pub use log::TokenInLog;
 pub use page::Page;
 pub use permit::{Body, Permit};

@@ -84,7 +84,8 @@ pub fn inspect(token: &str, now: Millis) -> Value {
 }
 
 /// The token alone, of a text that was copied with what is around it.
-fn bare(text: &str) -> &str {
+#[must_use]
+pub fn bare(text: &str) -> &str {
     let text = text.trim_ascii();
     match text.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim_ascii(),

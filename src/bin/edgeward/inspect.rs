@@ -11,7 +11,7 @@ use edgeward::core::remote_keys::{MOST_BYTES, jwks_uri};
 use edgeward::core::request::RequestHead;
 use edgeward::core::revocation::delta::{Delta, Head};
 use edgeward::core::token::is_like_a_jwt;
-use edgeward::gate::{Findings, Gate, Question as Asked, Stored, inspect};
+use edgeward::gate::{Findings, Gate, Question as Asked, Stored, bare, inspect};
 use serde_json::{Value, json};
 
 use super::admin::{Question, exit_of, explanation_text};
@@ -126,9 +126,7 @@ struct Judged {
 impl Judged {
     fn of(offline: &Offline<'_>, question: &Question, token: &str) -> Result<Self, Failure> {
         let gate = offline.gate()?;
-        let token = token.trim();
-        let token = token.strip_prefix("Bearer ").unwrap_or(token);
-        let question = question.to_json(Some(token))?.to_string();
+        let question = question.to_json(Some(bare(token)))?.to_string();
         let host = gate.settings().allowed_origins.first().and_then(|it| it.split_once("://"));
         let host = host.map_or("localhost", |(_, host)| host);
         let head = format!("POST\nhttps://{host}/");
