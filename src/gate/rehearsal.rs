@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use super::question::{Findings, Question};
 use super::{Bindings, Gate};
-use crate::core::algorithm::Algorithm;
+use crate::core::algorithm::{Algorithm, Family};
 use crate::core::claims::Millis;
 use crate::core::denial::Reason;
 use crate::core::json::object;
@@ -283,8 +283,9 @@ fn members_of<'t>(
 /// Whether a provider may have keys that are told to nobody.
 fn has_shared_secrets(provider: &Map<String, Value>) -> bool {
     let algorithms = provider.get("algorithms").and_then(Value::as_array);
-    algorithms
-        .is_some_and(|all| all.iter().filter_map(Value::as_str).any(|name| name.starts_with("HS")))
+    let names = algorithms.into_iter().flatten().filter_map(Value::as_str);
+    let mut known = names.filter_map(Algorithm::from_name);
+    known.any(|algorithm| algorithm.family() == Family::Hmac)
 }
 
 fn unknown(why: &str, explanation: Value, not_asked: Vec<Value>) -> Value {

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { parseEnv } from "node:util";
-import { chromium } from "playwright-core";
+import { launch } from "../support/chromium.mjs";
 
 const CHROMIUM = "/usr/bin/chromium";
 const START_MS = 300_000;
@@ -65,16 +65,5 @@ async function freePorts(count) {
 
 /** Starts the browser. */
 export function startBrowser() {
-  return chromium.launch({
-    executablePath: CHROMIUM,
-    args: [
-      "--no-sandbox",
-      "--disable-gpu",
-      "--disable-quic",
-      "--no-first-run",
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync",
-    ],
-  });
+  return launch(CHROMIUM);
 }

@@ -9,7 +9,7 @@ use edgeward::core::trace::begun_by;
 use edgeward::gate::{Bindings, Decision, Findings, Gate};
 use serde_json::{Value, json};
 
-use crate::native::{NativeCrypto, Signer, engine};
+use crate::native::{NativeCrypto, Signer, engine, with};
 
 /// The time of all tests that do not say otherwise.
 pub const NOW: i64 = 1_800_000_000;
@@ -97,16 +97,7 @@ pub fn claims() -> Value {
 
 /// `claims()` with some members replaced; `null` removes one.
 pub fn claims_with(members: Value) -> Value {
-    let mut claims = claims();
-    let Value::Object(members) = members else { panic!("not an object") };
-    for (name, value) in members {
-        if value.is_null() {
-            claims.as_object_mut().unwrap().remove(&name);
-        } else {
-            claims[name] = value;
-        }
-    }
-    claims
+    with(&claims(), members)
 }
 
 /// What the gate made of a request.

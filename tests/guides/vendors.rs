@@ -17,7 +17,7 @@ use edgeward::core::denial::Reason;
 use serde_json::{Value, json};
 
 use crate::gate::NOW;
-use crate::native::Signer;
+use crate::native::{Signer, with};
 
 pub static RSA: LazyLock<Signer> = LazyLock::new(Signer::rsa);
 static P256: LazyLock<Signer> = LazyLock::new(Signer::p256);
@@ -93,20 +93,6 @@ impl Presented {
     fn denied(self, reason: Reason) -> Self {
         Self { expected: Expected::Denied(reason), ..self }
     }
-}
-
-/// These claims with some of them replaced; `null` removes one.
-fn with(claims: &Value, members: Value) -> Value {
-    let mut claims = claims.clone();
-    let Value::Object(members) = members else { panic!("not an object") };
-    for (name, value) in members {
-        if value.is_null() {
-            claims.as_object_mut().unwrap().remove(&name);
-        } else {
-            claims[name] = value;
-        }
-    }
-    claims
 }
 
 /// Claims of a token that was issued just now and lives so long.

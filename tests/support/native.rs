@@ -116,3 +116,17 @@ impl Signer {
 pub fn encode(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
+
+/// These claims with some of them replaced; `null` removes one.
+pub fn with(claims: &Value, members: Value) -> Value {
+    let mut claims = claims.clone();
+    let Value::Object(members) = members else { panic!("not an object") };
+    for (name, value) in members {
+        if value.is_null() {
+            claims.as_object_mut().unwrap().remove(&name);
+        } else {
+            claims[name] = value;
+        }
+    }
+    claims
+}

@@ -1,7 +1,7 @@
 //! HTTP as a client.
 
 use std::io::Read as _;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use ureq::Agent;
@@ -53,29 +53,35 @@ impl<'r> Request<'r> {
         Ok((status, body))
     }
 
-    /// By the certificates that the machine trusts, so that those of a company count.
     fn agent(&self) -> Agent {
-        let trusted = rustls_native_certs::load_native_certs().certs;
-        let trusted: Vec<_> =
-            trusted.iter().map(|one| Certificate::from_der(one.as_ref()).to_owned()).collect();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = TlsConfig::builder()
-            .provider(TlsProvider::Rustls)
-            .unversioned_rustls_crypto_provider(provider)
-            .root_certs(RootCerts::Specific(Arc::new(trusted)))
-            .build();
         let config = Agent::config_builder()
-            .tls_config(tls)
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
             .timeout_global(Some(self.timeout))
             .user_agent(concat!("edgeward/", env!("CARGO_PKG_VERSION")));
         // What goes without TLS is for this machine, and no proxy may read it.
-        let config = if self.url.starts_with("https:") { config } else { config.proxy(None) };
+        let config = if self.url.starts_with("https:") {
+            config.tls_config(TRUSTING_THE_MACHINE.clone())
+        } else {
+            config.proxy(None)
+        };
         config.build().new_agent()
     }
 }
+
+/// By the certificates that the machine trusts, so that those of a company count. They are read once.
+static TRUSTING_THE_MACHINE: LazyLock<TlsConfig> = LazyLock::new(|| {
+    let trusted = rustls_native_certs::load_native_certs().certs;
+    let trusted: Vec<_> =
+        trusted.iter().map(|one| Certificate::from_der(one.as_ref()).to_owned()).collect();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    TlsConfig::builder()
+        .provider(TlsProvider::Rustls)
+        .unversioned_rustls_crypto_provider(provider)
+        .root_certs(RootCerts::Specific(Arc::new(trusted)))
+        .build()
+});
 
 fn explain(fault: &ureq::Error) -> String {
     match fault {

@@ -4,22 +4,11 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { createInterface } from "node:readline";
-import { chromium } from "playwright-core";
+import { launch } from "../../support/chromium.mjs";
 
 const { executablePath } = JSON.parse(process.argv[2]);
 const html = `<!doctype html><script>${readFileSync(new URL("page.js", import.meta.url), "utf8")}</script>`;
-const browser = await chromium.launch({
-  executablePath,
-  args: [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-  ],
-});
+const browser = await launch(executablePath);
 const context = await browser.newContext();
 const pages = {};
 for (const name of ["app", "other"]) {
