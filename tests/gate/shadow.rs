@@ -150,3 +150,26 @@ fn such_rules_are_seen() {
     assert_eq!(explained["code"], "missing_token");
     assert_eq!(explained["headers"]["set"]["x-auth-shadow"], "missing_token");
 }
+
+/// What is personal goes past the platform's cache.
+#[test]
+fn a_request_is_personal_only_where_the_origin_is_told_who_is_asking() {
+    let gate = setup().gate();
+    let [reader, writer] = ["read", "write"].map(|scope| token(json!({ "scope": scope })));
+    for (path, token, is_personal) in [
+        ("/new", Some(&writer), true),
+        ("/new", Some(&reader), false),
+        ("/new", None, false),
+        ("/open", Some(&reader), true),
+        ("/open", None, false),
+    ] {
+        let credentials =
+            token.map(|token| format!("\nauthorization\nBearer {token}")).unwrap_or_default();
+        let packed = format!("GET\nhttps://edge.example{path}{credentials}");
+        let (head, mut findings) = (RequestHead::unpack(&packed), Findings::default());
+        let Ok(Decision::Forward(permit)) = gate.decide(&head, NOW * 1_000, &mut findings) else {
+            panic!("{path}")
+        };
+        assert_eq!(permit.is_personal(), is_personal, "{path} {credentials}");
+    }
+}
