@@ -47,7 +47,7 @@ fn provider(number: usize, setup: Setup, service: &Faults) -> Setup {
 /// Runs a line in bash, with what the guide has there defined first, but for the prompt.
 async fn typed(line: &str, gate: &Gate, prometheus: &Prometheus) -> (bool, String) {
     let first = block(GUIDE, "bash", "gate()");
-    let functions = first.split_once("export ADMIN_TOKEN\n").unwrap().1;
+    let functions = first.split_once("read -rs ADMIN_TOKEN\n").unwrap().1;
     let mut command = Command::new("bash");
     command
         .args(["-c", &format!("set -o pipefail\n{functions}\n{line}")])
