@@ -30,7 +30,8 @@ pub struct Signer<K> {
     /// The header as it is written, once there is an assertion.
     head: OnceCell<Rc<str>>,
     key: SigningKey<K>,
-    public_jwk: Option<Value>,
+    /// The public keys, the own one first.
+    jwk_set: Value,
 }
 
 enum SigningKey<K> {
@@ -105,20 +106,25 @@ impl<K> Signer<K> {
             Some(kid) => header.with_key_id(kid.clone()),
             None => header,
         };
+        let mut keys: Vec<Value> = key.public_jwk().into_iter().collect();
+        // Its own may be among them: the list is the same before the key changes and after.
+        let own = key.kid.as_deref();
+        let others = settings.publish.iter().filter(|jwk| jwk["kid"].as_str() != own);
+        keys.extend(others.cloned());
         Ok(Self {
             audience: settings.audience.clone(),
             ttl_seconds: settings.ttl_seconds,
             header,
             head: OnceCell::new(),
             key: signing_key,
-            public_jwk: key.public_jwk(),
+            jwk_set: json!({ "keys": keys }),
         })
     }
 
-    /// The public key as a JWK Set; empty for a shared secret.
+    /// The public key as a JWK Set, and the others to publish; a shared secret is not in it.
     #[must_use]
     pub fn jwk_set(&self) -> Value {
-        json!({ "keys": self.public_jwk.as_slice() })
+        self.jwk_set.clone()
     }
 
     /// Signs an assertion about a verified token of `issuer`. `None` if the platform cannot sign.

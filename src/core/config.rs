@@ -7,6 +7,8 @@ mod read;
 mod reader;
 mod validate;
 
+use serde_json::Value;
+
 use super::access::Requirement;
 use super::algorithm::Algorithm;
 use super::credentials::Source;
@@ -301,6 +303,8 @@ pub struct AssertionSettings {
     pub audience: String,
     /// The longest life of an assertion, in seconds.
     pub ttl_seconds: i64,
+    /// Public JWKs of other keys that sign assertions: of another deployment, before it serves and after.
+    pub publish: Vec<Value>,
 }
 
 pub(in crate::core) use validate::is_service_url;

@@ -32,7 +32,7 @@ use serde_json::Value;
 use super::keys::{Material, VerificationKey};
 use open::{Content, Opened};
 
-pub use assertion::{AssertionKey, AssertionMaterial, parse_assertion_key};
+pub use assertion::{AssertionKey, AssertionMaterial, parse_assertion_key, parse_public_half};
 pub use client::{ClientKey, parse_client_key};
 pub use format::{Format, Kind, Layer};
 pub use problem::{

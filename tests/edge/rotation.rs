@@ -27,7 +27,7 @@ impl World {
         mint: impl Fn(usize) -> String + Send + Sync + 'static,
     ) -> Self {
         let (origins, gates) = (Fleet::start().await, Fleet::start().await);
-        let origin = CarefulOrigin::start(gates.addr, None).await;
+        let origin = CarefulOrigin::start(gates.addr).await;
         origins.deploy(origin.addr, origin);
         gates.deploy_gate(Gate::start(adapt(Self::before(&origins))).await);
         let traffic = Traffic::start(gates.addr, mint);
@@ -50,6 +50,14 @@ impl World {
         self.traffic.phase(&format!("{what}, beside the deployment before")).await;
         self.gates.retire();
         self.traffic.phase(&format!("{what}, alone")).await;
+    }
+
+    /// An origin takes the place of the one before, and fetches the keys anew.
+    async fn renew_origin(&self, what: &str) {
+        let origin = CarefulOrigin::start(self.gates.addr).await;
+        self.origins.deploy(origin.addr, origin);
+        self.origins.retire();
+        self.traffic.phase(what).await;
     }
 
     /// What one request gets from whoever has its turn.

@@ -301,6 +301,12 @@ fn every_mistake_names_its_place_what_was_found_and_what_is_expected() {
         ),
         (
             "/forward",
+            json!({ "assertion": { "key": "ASSERTION_KEY", "audience": "o", "publish": ["x"] } }),
+            "AUTH.forward.assertion.publish[0]: found a text of 1 bytes; expected the public half of an \
+             assertion key: its JWK without `d`",
+        ),
+        (
+            "/forward",
             json!({ "assertion": { "key": "ASSERTION_KEY" } }),
             "AUTH.forward.assertion.audience: found nothing; expected a value: the key is required",
         ),

@@ -170,6 +170,7 @@ pub(super) struct Assertion {
     pub(super) key: String,
     pub(super) audience: String,
     pub(super) ttl_seconds: u64,
+    pub(super) publish: Vec<Value>,
 }
 
 /// Reads the table, or names every place where a key is unknown, missing or of the wrong type.
@@ -427,6 +428,7 @@ impl Assertion {
             key: reader.text("key"),
             audience: reader.text("audience"),
             ttl_seconds: reader.number_or("ttl_seconds", 60),
+            publish: reader.list_or_none("publish"),
         }
     }
 }

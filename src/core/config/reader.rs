@@ -115,6 +115,11 @@ impl Reader<'_> {
         Some(self.all_texts(key, list))
     }
 
+    /// A list of whatever.
+    pub(super) fn list_or_none(&mut self, key: &'static str) -> Vec<Value> {
+        self.optional(key, as_list, A_LIST).unwrap_or_default()
+    }
+
     /// A list of tables that must be there.
     pub(super) fn tables<T>(
         &mut self,
@@ -131,7 +136,7 @@ impl Reader<'_> {
         key: &'static str,
         read: fn(&mut Reader<'_>) -> T,
     ) -> Vec<T> {
-        let list = self.optional(key, as_list, A_LIST).unwrap_or_default();
+        let list = self.list_or_none(key);
         self.all_tables(key, list, read)
     }
 

@@ -1,6 +1,6 @@
 //! The key that signs the assertion for the origin.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::jwk::{self, Object};
@@ -8,7 +8,7 @@ use super::open::{self, Content, Opened};
 use super::problem::{AssertionFault, JwkFault, Problem, SecretError};
 use super::{bytes, check};
 use crate::core::algorithm::Algorithm;
-use crate::core::keys::SecretBytes;
+use crate::core::keys::{Material, SecretBytes, VerificationKey};
 
 /// A private key that signs assertions. `Debug` does not show it.
 #[derive(Clone, Debug)]
@@ -47,6 +47,18 @@ pub fn parse_assertion_key(binding: &str, text: &str) -> Result<AssertionKey, Se
         }
     };
     read.map_err(|fault| SecretError::new(binding, &format, Problem::Assertion(fault)))
+}
+
+/// Reads the public half of another assertion key from its JWK, as `/jwks.json` shows it: that JWK, with a
+/// `kid` in any case. `None` if it is anything else, above all a private key.
+#[must_use]
+pub fn parse_public_half(jwk: &Value) -> Option<Value> {
+    match jwk::read_one(jwk.as_object()?).ok()? {
+        VerificationKey { kid, material: Material::Ed25519 { x }, .. } => {
+            public_half(&kid.unwrap_or_else(|| thumbprint(&x)), x)
+        }
+        _ => None,
+    }
 }
 
 /// The mend of these problems names a verification key, which would not help here.
@@ -124,17 +136,18 @@ impl AssertionKey {
     /// half.
     #[must_use]
     pub fn public_jwk(&self) -> Option<Value> {
-        let AssertionMaterial::Ed25519 { x, .. } = &self.material else { return None };
-        let mut jwk = json!({
-            "kty": "OKP",
-            "crv": "Ed25519",
-            "x": bytes::to_base64url(x),
-            "use": "sig",
-            "alg": Algorithm::EdDsa.name(),
-        });
-        if let (Some(kid), Some(members)) = (&self.kid, jwk.as_object_mut()) {
-            members.insert("kid".to_owned(), kid.as_str().into());
+        match (&self.material, &self.kid) {
+            (AssertionMaterial::Ed25519 { x, .. }, Some(kid)) => public_half(kid, *x),
+            _ => None,
         }
-        Some(jwk)
     }
+}
+
+fn public_half(kid: &str, x: [u8; 32]) -> Option<Value> {
+    let mut jwk = Material::Ed25519 { x }.public_jwk()?;
+    let members = jwk.as_object_mut()?;
+    for (name, value) in [("use", "sig"), ("alg", Algorithm::EdDsa.name()), ("kid", kid)] {
+        members.insert(name.to_owned(), value.into());
+    }
+    Some(jwk)
 }

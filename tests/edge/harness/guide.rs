@@ -2,7 +2,6 @@
 
 use std::{net::SocketAddr, process::Stdio};
 
-use serde_json::Value;
 use tokio::{
     net::{TcpListener, TcpStream},
     process::{Child, Command},
@@ -46,9 +45,8 @@ pub struct CarefulOrigin {
 }
 
 impl CarefulOrigin {
-    /// Starts it, and waits until it listens. `gate` is where it gets keys from; those of `trusted`, a JWK
-    /// Set, count besides.
-    pub async fn start(gate: SocketAddr, trusted: Option<Value>) -> Self {
+    /// Starts it, and waits until it listens. `gate` is where it gets keys from.
+    pub async fn start(gate: SocketAddr) -> Self {
         // Free a moment ago.
         let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = free.local_addr().unwrap();
@@ -63,9 +61,6 @@ impl CarefulOrigin {
             // Whom it refuses, the tests see by the answer.
             .stderr(Stdio::null())
             .kill_on_drop(true);
-        if let Some(trusted) = trusted {
-            command.env("TRUSTED_KEYS", trusted.to_string());
-        }
         let process = command.spawn().expect("node_modules/.bin/node starts; `npm ci` installs it");
         eventually("the origin listens", async || TcpStream::connect(addr).await.is_ok()).await;
         Self { addr, _process: process }

@@ -1,19 +1,8 @@
 import { createServer } from "node:http";
-import { createLocalJWKSet, createRemoteJWKSet, errors, jwtVerify } from "jose";
+import { createRemoteJWKSet, errors, jwtVerify } from "jose";
 
-const { JWKS_URL, AUDIENCE, PORT, TRUSTED_KEYS = '{"keys":[]}' } = process.env;
-const published = createRemoteJWKSet(new URL(JWKS_URL));
-const trusted = createLocalJWKSet(JSON.parse(TRUSTED_KEYS));
-
-// Keys that this origin was given count without asking; of all others the gate's set knows.
-async function keys(header, assertion) {
-  try {
-    return await trusted(header, assertion);
-  } catch (error) {
-    if (error instanceof errors.JWKSNoMatchingKey) return published(header, assertion);
-    throw error;
-  }
-}
+const { JWKS_URL, AUDIENCE, PORT } = process.env;
+const keys = createRemoteJWKSet(new URL(JWKS_URL));
 
 // The claims of the assertion, or undefined where there is none. Throws where it cannot be trusted.
 async function identity(request) {

@@ -9,62 +9,72 @@ fn tokens(number: usize) -> String {
     mint::token_with(json!({ "jti": format!("token-{number}") }))
 }
 
-/// A new key without `kid`, as the operations say.
-fn nameless(key: &Key) -> String {
+fn with(setup: Setup, key: &Key, publish: &[Value]) -> Setup {
+    setup
+        .secret("ASSERTION_KEY", &key.private_jwk().to_string())
+        .set("forward.assertion.publish", publish)
+}
+
+/// As `jq 'del(.d)'` makes it of the key.
+fn public_half(key: &Key) -> Value {
     let mut jwk = key.private_jwk();
-    jwk.as_object_mut().unwrap().remove("kid");
-    jwk.to_string()
+    jwk.as_object_mut().unwrap().remove("d");
+    jwk
 }
 
-/// What a gate publishes.
-async fn published(gate: &Gate) -> Value {
-    get("/_edgeward/jwks.json").send(gate).await.json()
-}
-
-/// The public half of a key with the name that a gate gives it, by running one with it.
-async fn public_half(key: &Key) -> Value {
-    let origin = Origin::start().await;
-    let setup = Setup::new(&origin).assertion(60).secret("ASSERTION_KEY", &nameless(key));
-    let gate = Gate::start(setup).await;
-    published(&gate).await["keys"][0].clone()
+/// The names of the keys that a gate publishes.
+async fn published(gate: &Gate) -> Vec<String> {
+    let set = get("/_edgeward/jwks.json").send(gate).await.json();
+    let keys = set["keys"].as_array().unwrap().iter();
+    keys.map(|jwk| jwk["kid"].as_str().unwrap().to_owned()).collect()
 }
 
 #[tokio::test]
 async fn the_assertion_key() {
-    let [old, new] = ["", ""].map(Key::ed25519);
-    let with = |setup: Setup, key: &Key| setup.secret("ASSERTION_KEY", &nameless(key));
-    let world = World::start(|setup| with(setup, &old), tokens).await;
+    let [old, new] = ["old", "new"].map(Key::ed25519);
+    let both = [public_half(&old), public_half(&new)];
+    let world = World::start(|setup| with(setup, &old, &[]), tokens).await;
+    world.deploy("both keys published", with(world.setup(), &old, &both)).await;
+    // As if the set that it keeps had ended.
+    world.renew_origin("origins that know both").await;
 
-    // Both public halves to the origins.
-    let both = json!({ "keys": [public_half(&old).await, public_half(&new).await] });
-    let origin = CarefulOrigin::start(world.gates.addr, Some(both)).await;
-    world.origins.deploy(origin.addr, origin);
-    world.traffic.phase("an origin with both keys beside one without").await;
-    world.origins.retire();
-    // What the gate has still open to the one without.
-    world.traffic.phase("origins with both keys").await;
+    // `wrangler secret put` changes the key and nothing else.
+    world.gates.deploy_gate(Gate::start(with(world.setup(), &new, &both)).await);
+    world.traffic.phase("the new key, beside the old one").await;
+    world.renew_origin("origins that come in between").await;
+    world.gates.retire();
+    world.traffic.phase("the new key, alone").await;
 
-    world.deploy("the new key", with(world.setup(), &new)).await;
-
-    let origin = CarefulOrigin::start(world.gates.addr, None).await;
-    world.origins.deploy(origin.addr, origin);
-    world.origins.retire();
-    world.traffic.phase("origins that know what is published").await;
+    world.deploy("one key published", with(world.setup(), &new, &[])).await;
+    world.renew_origin("origins that know the new one").await;
 }
 
-/// Why both of them: README, "Limits". Each isolate publishes its own key alone, so no set that an origin can
-/// fetch knows what isolates of the other deployment sign.
 #[tokio::test]
-async fn an_origin_that_knows_only_what_is_published_refuses_somebody_meanwhile() {
-    let [old, new] = ["", ""].map(Key::ed25519);
-    let with = |setup: Setup, key: &Key| setup.secret("ASSERTION_KEY", &nameless(key));
-    let world = World::start(|setup| with(setup, &old), tokens).await;
-    let gate = Gate::start(with(world.setup(), &new)).await;
-    let sets = [published(&gate).await, json!({ "keys": [public_half(&old).await] })];
-    assert_eq!(sets.each_ref().map(|set| set["keys"].as_array().unwrap().len()), [1, 1]);
-    assert_ne!(sets[0]["keys"][0]["kid"], sets[1]["keys"][0]["kid"]);
+async fn whatever_is_published_the_own_key_comes_first_and_once() {
+    let [old, new] = ["old", "new"].map(Key::ed25519);
+    let mut nameless = public_half(&old);
+    nameless.as_object_mut().unwrap().remove("kid");
+    let origin = Origin::start().await;
+    for (key, publish, kids) in [
+        (&old, vec![], vec!["old"]),
+        (&old, vec![public_half(&old), public_half(&new)], vec!["old", "new"]),
+        (&new, vec![public_half(&old), public_half(&new)], vec!["new", "old"]),
+    ] {
+        let gate = Gate::start(with(Setup::new(&origin).assertion(60), key, &publish)).await;
+        assert_eq!(published(&gate).await, kids);
+    }
+    let setup = with(Setup::new(&origin).assertion(60), &new, &[nameless]);
+    let gate = Gate::start(setup).await;
+    // Of RFC 7638: 32 bytes.
+    assert_eq!(published(&gate).await.get(1).map(String::len), Some(43));
+}
 
-    world.gates.deploy_gate(gate);
+/// Why it has to be published beforehand.
+#[tokio::test]
+async fn an_origin_refuses_somebody_while_a_key_comes_that_nobody_published() {
+    let [old, new] = ["old", "new"].map(Key::ed25519);
+    let world = World::start(|setup| with(setup, &old, &[]), tokens).await;
+    world.gates.deploy_gate(Gate::start(with(world.setup(), &new, &[])).await);
     world.traffic.go_on().await;
     let wrong = world.traffic.wrong();
     // The origin's own 401 has no body.

@@ -1,10 +1,12 @@
 //! The part of the table about what the origin is told.
 
 use super::super::read;
+use super::super::reader::kind;
 use super::super::{AssertionSettings, Forward, TokenForwarding};
 use super::{Problems, is_binding_name};
 use crate::core::mutate::{HeaderFault, HeaderMap};
 use crate::core::problem::quoted;
+use crate::core::secret::parse_public_half;
 
 /// An assertion is for one request; an hour is far beyond any.
 const TTL_SECONDS: std::ops::RangeInclusive<u64> = 1..=3600;
@@ -60,10 +62,22 @@ pub(super) fn forward(table: read::Forward, problems: &mut Problems) -> Option<F
                 format!("{} to {}", TTL_SECONDS.start(), TTL_SECONDS.end()),
             );
         }
+        let mut publish = Vec::new();
+        for (at, jwk) in assertion.publish.iter().enumerate() {
+            match parse_public_half(jwk) {
+                Some(jwk) => publish.push(jwk),
+                None => problems.add(
+                    &format!("{place}.publish[{at}]"),
+                    kind(jwk),
+                    "the public half of an assertion key: its JWK without `d`",
+                ),
+            }
+        }
         AssertionSettings {
             key: assertion.key,
             audience: assertion.audience,
             ttl_seconds: i64::try_from(assertion.ttl_seconds).unwrap_or_default(),
+            publish,
         }
     });
     Some(Forward {

@@ -1,7 +1,9 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::core::secret::{AssertionKey, AssertionMaterial, parse_assertion_key};
+use crate::core::secret::{
+    AssertionKey, AssertionMaterial, parse_assertion_key, parse_public_half,
+};
 
 /// RFC 8037 appendix A.1: the private key whose thumbprint appendix A.3 gives.
 const RFC8037: &str = r#"{"kty":"OKP","crv":"Ed25519",
@@ -53,6 +55,42 @@ fn an_ed25519_key_without_kid_is_named_by_its_thumbprint() {
 fn a_kid_that_is_given_is_kept() {
     assert_eq!(read(&okp(json!({ "kid": "a" }))).public_jwk().unwrap()["kid"], "a");
     assert_eq!(read(&oct(json!({ "kid": "b" }))).kid.as_deref(), Some("b"));
+}
+
+#[test]
+fn the_public_half_of_another_key_is_taken_as_it_is_published() {
+    for own in [read(RFC8037), read(&okp(json!({ "kid": "a" })))] {
+        let public = own.public_jwk().unwrap();
+        assert_eq!(parse_public_half(&public), Some(public));
+    }
+    let public = read(RFC8037).public_jwk().unwrap();
+    let mut nameless = public.clone();
+    nameless
+        .as_object_mut()
+        .unwrap()
+        .retain(|name, _| ["kty", "crv", "x"].contains(&name.as_str()));
+    assert_eq!(parse_public_half(&nameless), Some(public.clone()));
+    let but = |members: Value| {
+        let mut jwk = public.clone();
+        jwk.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        jwk
+    };
+    for other in [
+        serde_json::from_str(RFC8037).unwrap(),
+        but(json!({ "d": "" })),
+        but(json!({ "x": "AAAA" })),
+        but(json!({ "x": "A".repeat(43) })),
+        but(json!({ "crv": "X25519" })),
+        but(json!({ "use": "enc" })),
+        but(json!({ "alg": "ES256" })),
+        but(json!({ "kid": 1 })),
+        serde_json::from_str(&oct(json!({}))).unwrap(),
+        json!([public]),
+        json!(public.to_string()),
+        Value::Null,
+    ] {
+        assert_eq!(parse_public_half(&other), None, "{other}");
+    }
 }
 
 #[test]
