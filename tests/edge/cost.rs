@@ -126,7 +126,7 @@ fn what_three_sizes_cost_adds_up() {
         requests.map(|millions| beyond(millions * 0.26, 30.0, 0.02)),
         seconds.map(|each| beyond(each * month, 1.0, 0.15)),
         [2.0, 10.0, 37.0].map(|objects| beyond(objects * month * 0.128, 0.4, 12.50)),
-        [0.66, 18.0, 72.0].map(|rows| beyond(rows * month, 50.0, 1.00)),
+        [0.33, 9.0, 36.0].map(|rows| beyond(rows * month, 50.0, 1.00)),
     ];
     for (part, expected) in parts[1..].iter().zip(expected) {
         assert_eq!(part.iter().copied().map(cents).collect::<Vec<_>>(), expected.map(cents));
