@@ -6,6 +6,7 @@ use subtle::ConstantTimeEq;
 
 use super::keyring::KeyRing;
 use super::page::File;
+use super::service::AuthService;
 use super::{Decision, Degrading, Gate};
 use crate::core::assertion::Signer;
 use crate::core::claims::Millis;
@@ -249,7 +250,13 @@ impl<E: SignatureEngine> Gate<E> {
                 );
             }
             let service = self.services.get(at).and_then(Option::as_ref);
-            if service.is_some_and(|service| !service.is_asked(now)) {
+            if service.is_some_and(AuthService::refuses_us) {
+                add(
+                    path("introspection"),
+                    "the auth service refuses us: tokens that nobody has asked about are refused",
+                    "compare `client_id`, its secret or key, and `url` with what the auth service has",
+                );
+            } else if service.is_some_and(|service| !service.is_asked(now)) {
                 let may_degrade = self.asked(at).is_some_and(|(_, it)| self.may_degrade(it));
                 add(
                     path("introspection"),

@@ -1,6 +1,6 @@
 //! One auth service: whether it may be asked, and how we show who we are.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
@@ -33,6 +33,8 @@ pub(super) struct AuthService<K> {
     /// By the token's hash, as long as somebody may wait for them.
     calls: RefCell<BTreeMap<u64, Calls>>,
     lease_ms: u32,
+    /// Whether it refused us when it was last asked.
+    refuses_us: Cell<bool>,
 }
 
 /// The last calls about one token.
@@ -89,7 +91,13 @@ impl<K> AuthService<K> {
             breaker: RefCell::new(Breaker::new(policy)),
             calls: RefCell::default(),
             lease_ms,
+            refuses_us: Cell::new(false),
         }
+    }
+
+    /// Whether it refused us when it was last asked.
+    pub(super) const fn refuses_us(&self) -> bool {
+        self.refuses_us.get()
     }
 
     /// Whether calls pass as usual.
@@ -142,6 +150,7 @@ impl<K> AuthService<K> {
         now: Millis,
         random: u32,
     ) -> Option<&'static str> {
+        self.refuses_us.set(silence == Some(Silence::RefusesUs));
         let mut calls = self.calls.borrow_mut();
         match silence {
             Some(silence) => {

@@ -2,10 +2,10 @@
 
 use edgeward::core::request::RequestHead;
 use edgeward::core::revocation::delta::{Delta, Head};
-use edgeward::gate::{Decision, Findings, Gate};
+use edgeward::gate::{Decision, Findings, Gate, Question};
 use serde_json::{Value, json};
 
-use crate::fixture::{NOW, Setup, claims_with};
+use crate::fixture::{NOW, Setup, claims_with, with_token};
 use crate::native::{NativeCrypto, Signer};
 use crate::outages::asking;
 use crate::world::{State, World};
@@ -129,6 +129,28 @@ fn a_silent_auth_service_is_a_problem_and_those_pass_whom_it_has_told_of() {
         };
         let (status, _, problems) = health(&gate, world.now);
         assert_eq!((status, problems), (200, problem("AUTH.providers[0].introspection", found)));
+    }
+}
+
+#[test]
+fn an_auth_service_that_refuses_us_is_a_problem_until_it_answers() {
+    let signer = Signer::rsa();
+    let mut setup = asking(&signer, &json!({}), false);
+    setup.secret("ADMIN_TOKEN", ADMIN_TOKEN);
+    let gate = setup.gate_with(false);
+    let found = "the auth service refuses us: tokens that nobody has asked about are refused";
+    let refused = problem("AUTH.providers[0].introspection", found);
+    for (at, (status, expected)) in
+        (0_i64..).zip([(401, &refused), (403, &refused), (200, &vec![]), (400, &refused)])
+    {
+        let now = THEN + at;
+        let claims = claims_with(json!({ "jti": at.to_string() }));
+        let packed = with_token(&signer.token(&json!({ "alg": "RS256", "kid": "k1" }), &claims));
+        let asked = gate.decide(&RequestHead::unpack(&packed), now, &mut Findings::default());
+        let Ok(Decision::Ask(Question::Verdict(inquiry))) = asked else { panic!("{asked:?}") };
+        let reply = Ok((status, br#"{"active":true}"#.to_vec()));
+        let _ = gate.hear_verdict(inquiry, reply, now);
+        assert_eq!(&health(&gate, now).2, expected, "{status}");
     }
 }
 
