@@ -143,6 +143,23 @@ fn the_commands_that_store_a_key_have_no_secret_in_them() {
 }
 
 #[test]
+fn the_command_that_makes_another_key_has_the_options_that_were_given() {
+    for (arguments, expected) in [
+        (&["RS256", "--bits", "3072"][..], "edgeward keygen RS256 --bits 3072 --private "),
+        (&["RS256", "--bits", "2048"], "edgeward keygen RS256 --private "),
+        (&["ES256", "--format", "pem"], "edgeward keygen ES256 --format pem --private "),
+        (&["HS256", "--kid", "k1"], "edgeward keygen HS256 --kid=k1 --private "),
+        (&["EdDSA", "--kid=it's"], r"edgeward keygen EdDSA --kid='it'\''s' --private "),
+        (&["assertion-key", "--kid=-a"], "edgeward keygen assertion-key --kid=-a | npx "),
+    ] {
+        let said = run(&[&["keygen"], arguments].concat()).must_be(0);
+        assert!(said.err.contains(expected), "{expected}: {}", said.err);
+        let told = json(&run(&[&["keygen", "--json"], arguments].concat()).must_be(0).out);
+        assert!(told["commands"][0].as_str().unwrap().starts_with(expected), "{told}");
+    }
+}
+
+#[test]
 fn json_has_both_halves_but_not_what_went_into_a_private_file() {
     let made = json(&run(&["keygen", "PS256", "--json"]).must_be(0).out);
     assert_eq!(made["private"]["n"], made["public"]["n"]);
