@@ -125,8 +125,8 @@ async fn without_its_files_the_page_says_so_and_everything_else_goes_on() {
     let empty = TempDir::new().unwrap();
     let gate = Gate::start(Setup::new(&origin).test_page(empty.path())).await;
     let reply = get("/_edgeward/page.js").send(&gate).await;
-    assert_eq!(reply.status, 503);
-    assert!(reply.text().contains("/page.js is not among the assets"), "{}", reply.text());
+    reply.must_be(503, "misconfigured");
+    assert!(reply.text().contains("/page.js is no asset: make build"), "{}", reply.text());
     get("/").bearer(&mint::token()).send(&gate).await.must_pass();
     gate.must_be_calm();
 }
