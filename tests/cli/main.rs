@@ -22,6 +22,8 @@ mod native;
 mod program;
 mod reports;
 
+use std::process::Command;
+
 use program::{Folder, run};
 use serde_json::Value;
 
@@ -70,6 +72,11 @@ fn completions_are_made_for_every_shell() {
         assert!(script.contains(word) && script.contains("keygen"), "{shell}");
     }
     run(&["completions", "no-such-shell"]).must_be(2);
+    let asked = r#"source <("$TOOL" completions bash); COMP_WORDS=(edgeward rev); COMP_CWORD=1
+                   _edgeward edgeward rev edgeward; echo "${COMPREPLY[*]}""#;
+    let tool = env!("CARGO_BIN_EXE_edgeward");
+    let bash = Command::new("bash").args(["-c", asked]).env("TOOL", tool).output().unwrap();
+    assert_eq!(String::from_utf8(bash.stdout).unwrap(), "revoke revocations\n");
 }
 
 #[test]

@@ -58,7 +58,7 @@ fn no_command_has_the_admin_token_or_a_token_of_production_among_its_arguments()
         for line in text.lines() {
             let what = format!("{}: {line}", document.display());
             assert!(!line.contains(r#"-H "Authorization: Bearer $ADMIN_TOKEN"#), "{what}");
-            let (is_shown, is_given) = (line.contains(r#"-d '{"#), line.contains(r#""token": "#));
+            let (is_shown, is_given) = (line.contains("-d '{"), line.contains(r#""token": "#));
             assert!(!is_shown || !is_given, "{what}");
             by_input += usize::from(line.contains("-H @- "));
         }
