@@ -3,7 +3,7 @@ import uPlot from "uplot";
 
 import { byId, el } from "./dom.js";
 import { admin, isConnected, onSettings } from "./gate.js";
-import { buckets, quantile, samples, sum } from "./prometheus.js";
+import { buckets, quantile, samples, share, sum } from "./prometheus.js";
 
 const EVERY_MS = 1000;
 /** Who does not want movement gets a new picture that often. */
@@ -34,9 +34,8 @@ function latency(share) {
 }
 
 function hitRatio({ now, then }) {
-  const grown = (name) => (sum(now, name, { tier: "l1" }) ?? 0) - (sum(then, name, { tier: "l1" }) ?? 0);
-  const [hits, misses] = [grown("auth_cache_hits_total"), grown("auth_cache_misses_total")];
-  return hits + misses > 0 ? (100 * hits) / (hits + misses) : null;
+  const part = share(then, now, "auth_cache_hits_total", "auth_cache_misses_total", { tier: "l1" });
+  return part === undefined ? null : 100 * part;
 }
 
 // Colours are names of those in the style sheet, which has them for light and for dark.

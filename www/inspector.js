@@ -20,9 +20,19 @@ export function setToken(text) {
   changed();
 }
 
+/** The gate's own code is here. What needs none of it goes on without. */
+let isLoaded = false;
+/** Why it will not come, if it will not. */
+let whyNot;
+
 /** What the token says, as far as it can be read. */
 export function claims() {
-  return JSON.parse(inspect(currentToken(), Date.now())).claims ?? undefined;
+  return isLoaded ? (JSON.parse(inspect(currentToken(), Date.now())).claims ?? undefined) : undefined;
+}
+
+/** Why no token can be read, if none can. */
+export function whyUnread() {
+  return isLoaded ? undefined : "tokens cannot be read without page.wasm";
 }
 
 const listeners = new Set();
@@ -42,15 +52,24 @@ function question() {
   };
 }
 
-/** Loads the core, and looks at whatever is there. */
+/** Gets the fields going, loads the core, and looks at whatever is there. */
 export async function start() {
-  await init({ module_or_path: new URL("page.wasm", document.baseURI) });
   const soon = debounced(changed, 120);
   for (const id of ["token", "brought", "path"]) byId(id).addEventListener("input", soon);
   byId("method").addEventListener("change", soon);
   byId("ask-gate").addEventListener("click", askGate);
   onSettings(changed);
-  setInterval(showTimes, 1000);
+  changed();
+  try {
+    const response = await fetch(new URL("page.wasm", document.baseURI));
+    if (!response.ok) throw new Error(`status ${response.status}`);
+    await init({ module_or_path: response });
+    isLoaded = true;
+    setInterval(showTimes, 1000);
+  } catch (error) {
+    whyNot = `page.wasm, the gate’s own code, did not load (${error?.message ?? error}).`;
+    note({ kind: "page", tone: "bad", title: `tokens cannot be read: ${whyNot}` });
+  }
   changed();
 }
 
@@ -69,10 +88,11 @@ async function changed() {
   byId("explanation").replaceChildren();
   allow(byId("ask-gate"), !isConnected() ? "needs the admin token" : !currentToken() ? "there is no token" : undefined);
   for (const listener of listeners) listener();
-  if (!currentToken()) {
+  if (!isLoaded || !currentToken()) {
     byId("inspection").hidden = true;
     verdict.replaceChildren();
     verdict.className = "verdict";
+    if (whyNot) say("bad", "Tokens cannot be read here.", ` ${whyNot} The rest of the page works, and “Ask the gate” judges a token.`);
     return;
   }
   const seen = JSON.parse(inspect(currentToken(), Date.now()));

@@ -16,7 +16,7 @@ const FAULTS = new Map([
   ["garbage", "answers nonsense"],
 ]);
 
-const IS_LOCAL = /^https?:\/\/(127\.0\.0\.1|localhost|\[::1\])(:\d+)?(\/|$)/;
+const IS_LOCAL = /^https?:\/\/(127\.0\.0\.1|localhost)(:\d+)?(\/|$)/;
 
 /** Looks for a development issuer whenever there are settings. */
 export function start() {

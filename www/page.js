@@ -20,7 +20,8 @@ sockets.start();
 revoke.start();
 issuer.start();
 charts.start();
-await inspector.start();
+// Not waited for: without what it loads, everything else works.
+inspector.start();
 byId("admin-form").addEventListener("submit", (event) => {
   event.preventDefault();
   open(byId("admin-token").value.trim());

@@ -1,7 +1,7 @@
 // Revocations, and how long it takes until they are felt.
 import { allow, byId, el, ms } from "./dom.js";
 import { admin, asPath, ask, behind, denialCode, isConnected, onSettings, state } from "./gate.js";
-import { claims, currentToken, onToken } from "./inspector.js";
+import { claims, currentToken, onToken, whyUnread } from "./inspector.js";
 import { onClose, openSockets } from "./sockets.js";
 import { note } from "./timeline.js";
 
@@ -24,7 +24,7 @@ export function start() {
 
 function changed() {
   const said = currentToken() && claims();
-  const common = !isConnected() ? "needs the admin token" : !currentToken() ? "there is no token" : undefined;
+  const common = !isConnected() ? "needs the admin token" : !currentToken() ? "there is no token" : whyUnread();
   const bySubject = common ?? (said?.sub && said.iss ? undefined : "the token does not say whose it is");
   allow(byId("revoke-token"), common);
   allow(byId("revoke-user"), bySubject);

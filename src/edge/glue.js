@@ -128,7 +128,11 @@ export async function asset(assets, path, method, headers) {
   } catch {
     // As if it were not there.
   }
-  return new Response(`${path} is not among the assets: make build, and deploy again\n`, { status: 503 });
+  const detail = `${path} is no asset: make build, and deploy again`;
+  return Response.json(
+    { type: "urn:edgeward:problem:misconfigured", status: 503, code: "misconfigured", detail },
+    { status: 503, headers: { "content-type": "application/problem+json" } },
+  );
 }
 
 // The runtime's synchronous cryptography. It is not imported by name, because the bundler would

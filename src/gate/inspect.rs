@@ -109,11 +109,13 @@ impl Part {
 }
 
 fn explain_fault(fault: TokenFault, form: &str) -> Value {
+    let too_large = format!(
+        "It is longer than the {DEFAULT_MAX_TOKEN_BYTES} bytes that a gate reads unless max_token_bytes says \
+         otherwise."
+    );
     let sentence = match (fault, form) {
         (_, "empty") => "There is no token.",
-        (TokenFault::TooLarge, _) => {
-            "It is longer than the 8192 bytes that a gate reads unless max_token_bytes says otherwise."
-        }
+        (TokenFault::TooLarge, _) => too_large.as_str(),
         (TokenFault::Malformed, "opaque") => {
             "It is no JWT: only the auth service that issued it can tell what it means, so it counts where \
              opaque_tokens says so."

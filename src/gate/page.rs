@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use super::admin::{json_response, only_get, problem_response};
-use super::{Decision, Degrading, Gate};
+use super::{Decision, Gate};
 use crate::core::algorithm::Algorithm;
 use crate::core::claims::Millis;
 use crate::core::config::Provider;
@@ -20,8 +20,8 @@ use crate::core::request::RequestHead;
 use crate::core::verify::SignatureEngine;
 
 /// What is said where the page is switched on and its files are not there.
-pub(super) const NO_PAGE: &str = "there is no binding ASSETS, so there is no page; expected [assets] in \
-                                  wrangler.toml, with binding = \"ASSETS\"";
+pub(super) const NO_PAGE: &str = "there is no binding ASSETS; expected [assets] in wrangler.toml, with \
+                                  binding = \"ASSETS\"";
 
 /// A file of the test page: its path below the admin path, its path among the assets, its type.
 #[derive(Debug, PartialEq, Eq)]
@@ -73,7 +73,7 @@ impl<E: SignatureEngine> Gate<E> {
             Some(File(_, path, content_type)) => {
                 let headers = vec![
                     ("content-type", (*content_type).into()),
-                    ("content-security-policy", self.page_policy(head).into()),
+                    ("content-security-policy", self.page_policy().into()),
                     ("x-content-type-options", "nosniff".into()),
                     ("referrer-policy", "no-referrer".into()),
                     ("cross-origin-opener-policy", "same-origin".into()),
@@ -86,15 +86,13 @@ impl<E: SignatureEngine> Gate<E> {
         Ok(Decision::Answer(answer))
     }
 
-    /// What the page may do (CSP Level 3): run its own files, and speak with this gate alone. Issuers on the
-    /// same machine are those of a developer, from whom it gets tokens.
-    fn page_policy(&self, head: &RequestHead<'_>) -> String {
-        let scheme = if head.scheme == "https" { "wss" } else { "ws" };
-        let mut policy = format!(
-            "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; \
-             base-uri 'none'; form-action 'none'; frame-ancestors 'none'; connect-src 'self' {scheme}://{}",
-            head.authority
-        );
+    /// What the page may do (CSP Level 3): run its own files, and speak with this gate alone, also by WebSocket,
+    /// which 'self' covers. Issuers on the same machine are those of a developer, from whom it gets tokens.
+    fn page_policy(&self) -> String {
+        let mut policy = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; \
+                          img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+                          connect-src 'self'"
+            .to_owned();
         for origin in self.settings.providers.iter().filter_map(local_origin) {
             if !policy.ends_with(origin) {
                 policy.push(' ');
@@ -120,7 +118,6 @@ impl<E: SignatureEngine> Gate<E> {
         let report = object! {
             "table": table,
             "keys": keys,
-            "allow_degraded": self.degrading == Degrading::AsConfigured,
         };
         let mut response = json_response(200, &report);
         response.headers.push(("cache-control", "no-store".into()));
@@ -140,17 +137,17 @@ fn jwk(key: &VerificationKey) -> Option<Value> {
     Some(jwk)
 }
 
-/// The origin of an issuer on this machine.
+/// The origin of an issuer on this machine. A policy has no word for `[::1]`: its hosts are names and IPv4
+/// addresses (CSP Level 3, section 2.3.1).
 fn local_origin(provider: &Provider) -> Option<&str> {
     let issuer = provider.issuer.as_str();
     let (scheme, rest) = issuer.split_once("://")?;
     let authority = rest.split(['/', '?', '#']).next()?;
-    let port =
-        ["127.0.0.1", "localhost", "[::1]"].iter().find_map(|host| authority.strip_prefix(host))?;
-    let is_port = port.is_empty()
-        || port
-            .strip_prefix(':')
-            .is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
+    let port = ["127.0.0.1", "localhost"].iter().find_map(|host| authority.strip_prefix(host))?;
+    let is_port = port.bytes().enumerate().all(|(at, byte)| match at {
+        0 => byte == b':',
+        _ => byte.is_ascii_digit(),
+    });
     if !is_port || !["http", "https"].contains(&scheme) {
         return None;
     }

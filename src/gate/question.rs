@@ -97,6 +97,12 @@ impl Inquiry {
     pub const fn patience_ms(&self) -> Option<u32> {
         self.patience_ms
     }
+
+    /// The token that is asked about.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        &self.token
+    }
 }
 
 /// An HTTP request to an auth service.

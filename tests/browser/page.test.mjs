@@ -6,6 +6,7 @@ import { createRequire } from "node:module";
 import { after, before, test } from "node:test";
 import { importJWK, SignJWT } from "jose";
 
+import { buckets, quantile, samples, share } from "../../www/prometheus.js";
 import { startBrowser, startStack } from "./stack.mjs";
 
 const SCREENSHOTS = "target/screenshots";
@@ -27,10 +28,11 @@ after(async () => {
 // What Chromium writes into the console by itself when a request is refused, which is what many tests are about.
 const OF_A_REFUSAL = /^Failed to load resource: the server responded with a status of (400|401|403|503)|WebSocket connection to .* failed/;
 
-/** Opens the page and watches it: what it says in the console, and whom it asks. */
-async function open({ url = stack.page, colorScheme = "light", width = 1440, height = 1000, ...more } = {}) {
+/** Opens the page and watches it: what it says in the console, and whom it asks. The file `lost` is not there. */
+async function open({ url = stack.page, colorScheme = "light", width = 1440, height = 1000, lost, ...more } = {}) {
   const context = await browser.newContext({ viewport: { width, height }, colorScheme, ...more });
   const page = await context.newPage();
+  if (lost) await page.route(`**/${lost}`, (route) => route.fulfill({ status: 503, body: "" }));
   const seen = { errors: [], requests: [] };
   page.on("console", (message) => {
     const isTrouble = ["error", "warning"].includes(message.type());
@@ -222,6 +224,33 @@ test("the inspector says of every token what the gate says", async () => {
   await page.fill("#token", "");
   await page.waitForSelector("#inspection", { state: "hidden" });
   await close();
+});
+
+test("without its wasm the page says so, and everything that needs none works", async () => {
+  const { page, close } = await open({ lost: "page.wasm" });
+  await says(page, "#verdict", "Tokens cannot be read here. page.wasm, the gate’s own code, did not load (status 503).");
+  assert.match(await text(page, "#admin-note"), /Connected/);
+  const token = await getToken(page);
+  assert.equal(await page.isVisible("#inspection"), false);
+  await says(page, "#verdict", "Tokens cannot be read here.");
+  assert.match(await send(page, "/hello"), /200 of the origin/);
+  await page.click("#ask-gate");
+  await says(page, "#explanation", "GET /hello: would be permitted");
+  await page.click("#open-socket");
+  await page.waitForSelector("article.socket");
+  for (const id of ["revoke-token", "revoke-user", "revoke-older"]) assert.equal(await page.isDisabled(`#${id}`), true, id);
+  assert.equal(await text(page, "#revoke-note"), "Tokens cannot be read without page.wasm.");
+  await says(page, `.chart:has(h3:text-is("Open WebSockets")) .latest`, "supervised 1");
+  await says(page, "#timeline", "tokens cannot be read");
+  assert.equal(await page.inputValue("#token"), token);
+  await shot(page, "without-wasm");
+  await close();
+  // By hand, too.
+  const other = await open({ url: `${stack.worker}/_edgeward/`, lost: "page.wasm" });
+  await other.page.fill("#admin-token", stack.admin);
+  await other.page.click("#admin-button");
+  await says(other.page, "#admin-note", "Connected.");
+  await other.close();
 });
 
 test("a request shows what the origin received, and a denial why", async () => {
@@ -423,6 +452,24 @@ test("the charts have what the metrics say, in words too", async () => {
   assert.ok(above.y + above.height <= below.y, "the timeline does not lie over the charts");
   await part(page, ".charts", "charts");
   await close();
+});
+
+test("counters that start anew leave a gap in the charts and no nonsense", () => {
+  const page = (hits, misses, fast, all) =>
+    samples(
+      `auth_cache_hits_total{tier="l1"} ${hits}\nauth_cache_misses_total{tier="l1"} ${misses}\n` +
+        `wait_bucket{le="1"} ${fast}\nwait_bucket{le="2"} ${all}\nwait_bucket{le="+Inf"} ${all}\n`,
+    );
+  const hits = (before, after) => share(before, after, "auth_cache_hits_total", "auth_cache_misses_total", { tier: "l1" });
+  const median = (before, after) => quantile(buckets(before, "wait"), buckets(after, "wait"), 0.5);
+  const before = page(100, 100, 50, 100);
+  assert.deepEqual([hits(before, page(103, 101, 52, 104)), median(before, page(103, 101, 52, 104))], [0.75, 1]);
+  assert.deepEqual([hits(before, before), median(before, before)], [undefined, undefined]);
+  // The sum of both still grows.
+  assert.equal(hits(before, page(20, 200, 0, 0)), undefined);
+  assert.equal(hits(before, page(300, 20, 0, 0)), undefined);
+  assert.equal(median(before, page(0, 0, 10, 120)), undefined);
+  assert.equal(hits([], page(3, 1, 0, 0)), 0.75);
 });
 
 test("the keyboard is enough", async () => {

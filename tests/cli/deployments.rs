@@ -2,6 +2,11 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
+use std::process::{Command, Stdio};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json as object};
 
 use crate::program::{Folder, Said, run};
 
@@ -109,11 +114,11 @@ fn an_order_has_what_was_asked_for() {
     assert!(said.out.contains("1 of 2 relays have confirmed it"), "{}", said.out);
     assert!(asked.starts_with("POST /_edgeward/revocations HTTP/1.1\r\n"), "{asked}");
     let (_, body) = asked.split_once("\r\n\r\n").unwrap();
-    let expected = serde_json::json!({
+    let expected = object!({
         "sub": "alice", "issuer": "https://i.test", "issued_before": 1_800_000_000,
         "expires_at": 1_900_000_000, "reason": "left",
     });
-    assert_eq!(serde_json::from_str::<serde_json::Value>(body).unwrap(), expected);
+    assert_eq!(crate::json(body), expected);
     let (said, _) = against("200 OK", answer, &["revoke", "--jti", "t", "--json"]);
     assert_eq!(crate::json(&said.must_be(0).out)["id"], "x");
 }
@@ -153,26 +158,153 @@ fn a_deployment_that_is_not_there_cannot_be_reached() {
     assert!(gone.err.contains("cannot be reached"), "{}", gone.err);
 }
 
-#[test]
-fn it_is_asked_again_until_it_is_ready() {
+/// Something that gives these answers, one after the other, and then listens no more.
+fn answering(answers: Vec<(&'static str, String)>) -> (String, JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let server = std::thread::spawn(move || {
-        for (status, body) in
-            [("503 x", "misconfigured"), ("503 x", "unavailable"), ("200 OK", "ready")]
-        {
+        let answer = |(status, body): (&str, String)| {
             let (mut stream, _) = listener.accept().unwrap();
-            let _ = stream.read(&mut [0; 4096]).unwrap();
-            let body = format!(r#"{{"status":"{body}"}}"#);
-            let length = body.len();
-            write!(
-                stream,
-                "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
-            )
-            .unwrap();
-        }
+            let mut asked = [0; 4096];
+            let length = stream.read(&mut asked).unwrap();
+            let head = format!("Content-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+            stream.write_all(format!("HTTP/1.1 {status}\r\n{head}{body}").as_bytes()).unwrap();
+            let asked = String::from_utf8_lossy(&asked[..length]);
+            asked.lines().next().unwrap_or_default().to_owned()
+        };
+        answers.into_iter().map(answer).collect()
     });
+    (url, server)
+}
+
+fn status(status: &str) -> String {
+    format!(r#"{{"status":"{status}"}}"#)
+}
+
+#[test]
+fn it_is_asked_again_until_it_is_ready() {
+    let (url, server) = answering(vec![
+        // What is there before the gate is, or in front of it.
+        ("404 x", "<html>".to_owned()),
+        ("200 OK", "<html>".to_owned()),
+        ("502 x", "<html>".to_owned()),
+        ("503 x", status("misconfigured")),
+        ("200 OK", status("ready")),
+    ]);
     let said = run(&["health", "--url", &url, "--wait", "30"]).must_be(0);
     assert!(said.out.starts_with("ready\n"), "{}", said.out);
+    assert_eq!(said.err, "", "nobody sees a progress bar where there is no terminal");
+    assert_eq!(server.join().unwrap().len(), 5);
+}
+
+#[test]
+fn a_wrong_admin_token_is_not_waited_for() {
+    let problem = r#"{"code":"unauthorized"}"#.to_owned();
+    let (url, server) = answering(vec![("401 x", problem)]);
+    #[allow(clippy::disallowed_methods, reason = "the test is about how long it takes")]
+    let began = Instant::now();
+    let variables = [("EDGEWARD_ADMIN_TOKEN", TOKEN)];
+    let arguments = ["health", "--url", &url, "--wait", "30"];
+    let said = Folder::new().run_with(&arguments, "", &variables).must_be(4);
+    assert!(said.err.contains("refuses the admin token (401)"), "{}", said.err);
+    assert!(began.elapsed() < Duration::from_secs(10));
     server.join().unwrap();
+}
+
+#[test]
+fn what_was_waited_for_in_vain_has_its_own_exit_code() {
+    for (answer, code, words) in [
+        (("404 x", String::new()), 4, "there is no such endpoint"),
+        (("503 x", status("misconfigured")), 1, "misconfigured"),
+    ] {
+        let (url, server) = answering(vec![answer.clone(), answer]);
+        let said = run(&["health", "--url", &url, "--wait", "1"]).must_be(code);
+        let all = format!("{}{}", said.out, said.err);
+        assert!(all.contains(words), "{all}");
+        assert_eq!(server.join().unwrap().len(), 2);
+    }
+    // Nobody listens.
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let said = run(&["health", "--url", &format!("http://{free}"), "--wait", "1"]).must_be(3);
+    assert!(said.err.contains("cannot be reached"), "{}", said.err);
+}
+
+#[test]
+fn the_list_of_revocations_is_read_page_by_page_and_not_in_a_circle() {
+    let page = |sub: &str, next: Value| {
+        let body =
+            object!({ "revocations": [{ "id": sub, "sub": sub, "issuer": "i" }], "next": next });
+        ("200 OK", body.to_string())
+    };
+    let list = |answers: Vec<_>| {
+        let (url, server) = answering(answers);
+        let variables = [("EDGEWARD_ADMIN_TOKEN", TOKEN)];
+        let said = Folder::new().run_with(&["revocations", "--url", &url], "", &variables);
+        (said, server.join().unwrap())
+    };
+    let (said, asked) =
+        list(vec![page("a", 7.into()), page("b", 9.into()), page("c", Value::Null)]);
+    assert_eq!(said.must_be(0).out.lines().count(), 3);
+    assert_eq!(
+        asked,
+        ["", "&after=7", "&after=9"]
+            .map(|after| format!("GET /_edgeward/revocations?limit=250{after} HTTP/1.1"))
+    );
+    for again in [7, 3] {
+        let (said, _) = list(vec![page("a", 7.into()), page("b", again.into())]);
+        let said = said.must_be(3);
+        assert!(said.err.contains("its list of revocations has no end"), "{}", said.err);
+    }
+}
+
+#[test]
+fn an_explanation_says_by_what_a_token_is_revoked_and_what_a_permit_rests_on() {
+    let explain = |answer: Value| against("200 OK", &answer.to_string(), &["explain"]).0;
+    let revoked = |decision: &str| {
+        object!({ "decision": decision, "status": 401, "code": "revoked_token", "reason": "revoked",
+                  "revoked_by": "sid" })
+    };
+    let said = explain(revoked("deny")).must_be(1);
+    assert_eq!(said.out, "denied: 401 revoked_token, because of revoked, by sid\n");
+    let said = explain(revoked("shadow")).must_be(0);
+    assert!(said.out.contains("because of revoked, by sid\n"), "{}", said.out);
+    let said = explain(object!({ "decision": "permit", "degraded": "stale, revocation-stale" }));
+    assert_eq!(said.must_be(0).out, "permitted, degraded: stale, revocation-stale\n");
+    let said = explain(object!({ "decision": "permit", "degraded": null }));
+    assert_eq!(said.must_be(0).out, "permitted\n");
+}
+
+/// Runs the tool at a terminal, and gives back all that it writes there.
+fn at_a_terminal(arguments: &str) -> String {
+    let command = format!("{} {arguments}", env!("CARGO_BIN_EXE_edgeward"));
+    let output = Command::new("script")
+        .args(["--quiet", "--return", "--command", &command, "/dev/null"])
+        .env("EDGEWARD_ADMIN_TOKEN", TOKEN)
+        .env("TERM", "xterm")
+        .stdin(Stdio::null())
+        .output()
+        .expect("there is script, of util-linux");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn what_takes_longer_than_a_second_is_seen_at_a_terminal() {
+    let misconfigured = ("503 x", status("misconfigured"));
+    let answers = vec![misconfigured.clone(), misconfigured.clone(), misconfigured];
+    let (url, server) = answering([answers, vec![("200 OK", status("ready"))]].concat());
+    let seen = at_a_terminal(&format!("health --url {url} --wait 30"));
+    assert!(seen.contains("waiting until the deployment is ready"), "{seen}");
+    assert!(seen.contains("2 of 30 seconds"), "{seen}");
+    server.join().unwrap();
+    // What is over sooner is not.
+    let (url, server) = answering(vec![("200 OK", status("ready"))]);
+    let seen = at_a_terminal(&format!("health --url {url} --wait 30"));
+    assert!(seen.contains("ready") && !seen.contains("waiting"), "{seen}");
+    server.join().unwrap();
+    // How long it is, nobody knows.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let seen = at_a_terminal(&format!("revocations --url {url} --timeout 2"));
+    assert!(seen.contains("reading the list (1s)"), "{seen}");
+    assert!(!seen.contains(TOKEN));
 }

@@ -70,6 +70,16 @@ fn the_gate_takes_the_assertion_key() {
 }
 
 #[test]
+fn the_public_half_of_an_assertion_key_can_be_published_beforehand() {
+    let folder = Folder::new();
+    let arguments = ["keygen", "assertion-key", "--private", "key", "--public", "public"];
+    folder.run(&arguments).must_be(0);
+    let key = secret::parse_assertion_key("ASSERTION_KEY", &folder.read("key")).unwrap();
+    assert!(key.public_jwk().is_some());
+    assert_eq!(secret::parse_public_half(&json(&folder.read("public"))), key.public_jwk());
+}
+
+#[test]
 fn the_admin_token_is_long_enough_and_never_the_same() {
     let [one, other] = [(); 2].map(|()| run(&["keygen", "admin-token"]).must_be(0).out);
     assert_ne!(one, other);
@@ -140,6 +150,23 @@ fn the_commands_that_store_a_key_have_no_secret_in_them() {
     let expected = "edgeward keygen assertion-key | npx wrangler secret put ASSERTION_KEY";
     assert!(said.err.contains(expected), "{}", said.err);
     assert!(!said.err.contains(json(&said.out)["d"].as_str().unwrap()));
+}
+
+#[test]
+fn the_command_that_makes_another_key_has_the_options_that_were_given() {
+    for (arguments, expected) in [
+        (&["RS256", "--bits", "3072"][..], "edgeward keygen RS256 --bits 3072 --private "),
+        (&["RS256", "--bits", "2048"], "edgeward keygen RS256 --private "),
+        (&["ES256", "--format", "pem"], "edgeward keygen ES256 --format pem --private "),
+        (&["HS256", "--kid", "k1"], "edgeward keygen HS256 --kid=k1 --private "),
+        (&["EdDSA", "--kid=it's"], r"edgeward keygen EdDSA --kid='it'\''s' --private "),
+        (&["assertion-key", "--kid=-a"], "edgeward keygen assertion-key --kid=-a | npx "),
+    ] {
+        let said = run(&[&["keygen"], arguments].concat()).must_be(0);
+        assert!(said.err.contains(expected), "{expected}: {}", said.err);
+        let told = json(&run(&[&["keygen", "--json"], arguments].concat()).must_be(0).out);
+        assert!(told["commands"][0].as_str().unwrap().starts_with(expected), "{told}");
+    }
 }
 
 #[test]

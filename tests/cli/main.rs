@@ -22,6 +22,8 @@ mod native;
 mod program;
 mod reports;
 
+use std::process::Command;
+
 use program::{Folder, run};
 use serde_json::Value;
 
@@ -44,8 +46,16 @@ fn every_command_has_help_and_an_unknown_one_is_a_mistake_of_usage() {
         let own = run(&[command, "--help"]).must_be(0).out;
         assert!(own.contains(&format!("Usage: edgeward {command}")), "{own}");
     }
-    for code in ["0  ", "1  ", "2  ", "3  ", "4  "] {
-        assert!(help.contains(&format!("\n  {code}")), "{help}");
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    let guide = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/cli.md"));
+    let guide = guide.unwrap();
+    let (_, table) = guide.split_once("| exit code | meaning |\n|--|--|\n").unwrap();
+    let rows: Vec<_> = table.lines().map_while(|line| line.strip_prefix("| ")).collect();
+    assert_eq!(rows.len(), 5);
+    for row in rows {
+        let (code, meaning) = row.trim_end_matches(" |").split_once(" | ").unwrap();
+        let meaning = meaning.replace('`', "");
+        assert!(help.contains(&format!(" {code} {meaning} ")), "{code} {meaning}: {help}");
     }
     assert!(run(&["--version"]).must_be(0).out.starts_with("edgeward "));
     run(&["no-such-command"]).must_be(2);
@@ -62,6 +72,11 @@ fn completions_are_made_for_every_shell() {
         assert!(script.contains(word) && script.contains("keygen"), "{shell}");
     }
     run(&["completions", "no-such-shell"]).must_be(2);
+    let asked = r#"source <("$TOOL" completions bash); COMP_WORDS=(edgeward rev); COMP_CWORD=1
+                   _edgeward edgeward rev edgeward; echo "${COMPREPLY[*]}""#;
+    let tool = env!("CARGO_BIN_EXE_edgeward");
+    let bash = Command::new("bash").args(["-c", asked]).env("TOOL", tool).output().unwrap();
+    assert_eq!(String::from_utf8(bash.stdout).unwrap(), "revoke revocations\n");
 }
 
 #[test]

@@ -102,3 +102,33 @@ fn what_holds_no_figures_is_told() {
     folder.write("figures", "{}");
     folder.run(&["bench-report", "figures"]).must_refuse("holds no figures of `make bench`");
 }
+
+#[test]
+fn the_sample_of_the_guide_is_of_the_figures_that_are_published() {
+    let read = |name: &str| {
+        let path = format!("{}/docs/{name}", env!("CARGO_MANIFEST_DIR"));
+        std::fs::read_to_string(path).unwrap()
+    };
+    let published = read("performance.md");
+    let row = "| module: 300 KB after gzip | ";
+    let (bytes, _) = published.split_once(row).unwrap().1.split_once(" bytes").unwrap();
+    let bytes: u64 = bytes.replace(',', "").parse().unwrap();
+
+    let mut figures = figures(true);
+    figures["module"]["gzip_bytes"] = bytes.into();
+    figures["targets"][0]["found"] = bytes.into();
+    let folder = Folder::new();
+    folder.write("figures", &figures.to_string());
+    let out = folder.run(&["bench-report", "figures"]).must_be(0).out;
+    let guide = read("cli.md");
+    let sample = guide.split_once("    $ edgeward bench-report\n").unwrap().1;
+    let sample = sample.lines().map_while(|line| match line {
+        "" => Some(line),
+        _ => line.strip_prefix("    "),
+    });
+    let lines: Vec<_> = sample.filter(|line| !["", "…"].contains(line)).collect();
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    for line in lines {
+        assert!(out.lines().any(|one| one == line), "{line}\n{out}");
+    }
+}

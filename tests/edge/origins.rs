@@ -199,6 +199,8 @@ fn bad_assertions() -> Vec<(&'static str, Vec<String>)> {
             ("ended, beyond the leeway", assertion(json!({ "exp": now() - 35 }))),
             ("no end", assertion(json!({ "exp": null }))),
             ("no subject", assertion(json!({ "sub": null }))),
+            ("an empty subject", assertion(json!({ "sub": "" }))),
+            ("an empty original issuer", assertion(json!({ "oiss": "" }))),
             ("a subject that is no text", assertion(json!({ "sub": 7 }))),
             ("no original issuer", assertion(json!({ "oiss": null }))),
             ("an original issuer that is no text", assertion(json!({ "oiss": ["x"] }))),
@@ -273,6 +275,31 @@ async fn fastapi_believes_the_assertion_and_nothing_else() {
 #[tokio::test]
 async fn go_believes_the_assertion_and_nothing_else() {
     believes_the_assertion_and_nothing_else(Language::Go).await;
+}
+
+async fn takes_the_keys_that_it_can_use(language: Language) {
+    let set = json!({ "keys": [
+        // Of a kind that nobody knows yet, and of one that a library knows and cannot use.
+        { "kty": "AKP", "kid": "other", "alg": "ML-DSA-44", "pub": "AAAA" },
+        { "kty": "OKP", "kid": "x", "crv": "X25519", "x": "AAAA" },
+        { "kty": "RSA", "kid": "broken", "n": "!", "e": "AQAB" },
+        { "kty": "EC", "kid": "half", "crv": "P-256", "x": "AAAA" },
+        ASSERTION.jwk(),
+    ] })
+    .to_string();
+    let published = Faults::answering(move |_| Reply::new(200, set.as_str())).await;
+    let Some(example) = start(language, &published).await else { return };
+    let reply = example.ask(&forged("GET", "/me", &[assertion(json!({}))])).await;
+    assert_eq!(reply.status, 200, "{language:?}: {}\n{}", reply.text(), example.log());
+    let by_another = Key::ed25519("other").token("EdDSA", &claims(json!({})));
+    let reply = example.ask(&forged("GET", "/me", &[by_another])).await;
+    assert_eq!(reply.status, 401, "{language:?}");
+}
+
+#[tokio::test]
+async fn a_key_that_an_example_cannot_use_hides_no_other() {
+    let [axum, express, fastapi, go] = Language::ALL.map(takes_the_keys_that_it_can_use);
+    tokio::join!(axum, express, fastapi, go);
 }
 
 /// Longer than the examples wait after a fetch that failed.

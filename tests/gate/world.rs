@@ -129,7 +129,7 @@ impl World {
             }
             Question::Verdict(inquiry) => {
                 let call = gate.service_call(&inquiry, self.now).unwrap();
-                let token = call.form.split(['=', '&']).nth(1).unwrap().to_owned();
+                let token = inquiry.token().to_owned();
                 self.service.calls += 1;
                 let mut waits = true;
                 let reply = match self.service.state {

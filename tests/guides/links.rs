@@ -1,4 +1,4 @@
-//! Links between the documents of the repository.
+//! Links between the documents of the repository, and what no command in them may do.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -48,4 +48,20 @@ fn every_link_inside_of_the_repository_leads_somewhere() {
         }
     }
     assert!(checked > 100, "{checked} links");
+}
+
+#[test]
+fn no_command_has_the_admin_token_or_a_token_of_production_among_its_arguments() {
+    let mut by_input = 0;
+    for document in documents() {
+        let text = fs::read_to_string(&document).unwrap();
+        for line in text.lines() {
+            let what = format!("{}: {line}", document.display());
+            assert!(!line.contains(r#"-H "Authorization: Bearer $ADMIN_TOKEN"#), "{what}");
+            let (is_shown, is_given) = (line.contains("-d '{"), line.contains(r#""token": "#));
+            assert!(!is_shown || !is_given, "{what}");
+            by_input += usize::from(line.contains("-H @- "));
+        }
+    }
+    assert!(by_input > 8, "{by_input}");
 }

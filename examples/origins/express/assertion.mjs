@@ -49,6 +49,7 @@ async function identity(request, keys, audience) {
   if (![issuer, subject, scope].every((claim) => typeof claim === "string")) {
     throw new errors.JWTInvalid("a claim is not text");
   }
+  if (!issuer || !subject) throw new errors.JWTInvalid("it says about nobody");
   return {
     issuer, // of the original token; a subject is unique within it only
     subject,

@@ -69,6 +69,8 @@ class Verifier:
         issuer, scope = claims["oiss"], claims.get("scope", "")
         if not isinstance(issuer, str) or not isinstance(scope, str):
             raise jwt.InvalidTokenError("a claim is not text")
+        if not issuer or not claims["sub"]:
+            raise jwt.InvalidTokenError("it says about nobody")
         return Identity(issuer, claims["sub"], scope.split(), bool(claims.get("degraded")))
 
     def _key(self, kid: str) -> jwt.PyJWK:

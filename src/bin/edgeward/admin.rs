@@ -1,8 +1,7 @@
-//! Asking a deployment: `edgeward health`, `explain`, `revoke` and `revocations`.
+//! Asking a deployment: `edgeward explain`, `revoke` and `revocations`.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use edgeward::core::revocation::target::Kind;
 use serde_json::{Map, Value, json};
@@ -12,15 +11,6 @@ use super::clock;
 use super::deployment::{Deployment, Target};
 use super::output::{BAD, Exit, Failure, GOOD, NAME, Progress, QUIET, WARNING, say, say_json};
 use super::wrangler::text;
-
-#[derive(clap::Args)]
-pub(crate) struct Health {
-    #[command(flatten)]
-    target: Target,
-    /// Ask again until it is ready, for at most so long
-    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
-    wait: u64,
-}
 
 #[derive(clap::Args)]
 pub(crate) struct Explain {
@@ -103,80 +93,6 @@ pub(crate) struct Revocations {
     undo: Option<String>,
 }
 
-pub(crate) fn health(arguments: &Health, as_json: bool) -> Result<Exit, Failure> {
-    let deployment = arguments.target.open()?;
-    #[allow(clippy::disallowed_methods, reason = "the tool is outside of core and gate")]
-    let began = Instant::now();
-    let _progress =
-        (arguments.wait > 0).then(|| Progress::of("waiting until the deployment is ready"));
-    let patience = Duration::from_secs(arguments.wait);
-    let (status, report) = loop {
-        let asked = deployment.ask("GET", "/health", None).and_then(|(status, body)| {
-            let said: Option<Value> = serde_json::from_slice(&body).ok();
-            match (status, said) {
-                (200 | 503, Some(said)) if said.get("status").is_some_and(Value::is_string) => {
-                    Ok((status, said))
-                }
-                (_, said) => Err(deployment.refusal(status, said.as_ref())),
-            }
-        });
-        let is_worth_waiting = match &asked {
-            Ok((status, _)) => *status != 200,
-            Err(failure) => failure.exit == Exit::Unreachable,
-        };
-        if !is_worth_waiting || began.elapsed() >= patience {
-            break asked?;
-        }
-        std::thread::sleep(Duration::from_secs(1));
-    };
-    if as_json {
-        say_json(&report);
-    } else {
-        say(&health_text(&report, deployment.has_token()));
-    }
-    Ok(if status == 200 { Exit::Good } else { Exit::Problems })
-}
-
-fn health_text(report: &Value, is_admin: bool) -> String {
-    let status = text(report, "status").unwrap_or_default();
-    let style = if status == "ready" { GOOD } else { BAD };
-    let mut said = format!("{style}{status}{style:#}\n");
-    let list = |name: &str| report.get(name).and_then(Value::as_array).into_iter().flatten();
-    for problem in list("problems") {
-        let [path, found] = ["path", "found"].map(|name| tell(text(problem, name)));
-        let mend = match (text(problem, "expected"), text(problem, "mend")) {
-            (Some(expected), _) => format!("expected {}", tell(Some(expected))),
-            (None, mend) => tell(mend),
-        };
-        let _ = writeln!(said, "  {BAD}problem{BAD:#}  {path}: found {found}; {mend}");
-    }
-    for warning in list("warnings") {
-        let _ = writeln!(said, "  {WARNING}warning{WARNING:#}  {}", tell(warning.as_str()));
-    }
-    for provider in list("providers") {
-        let [name, issuer] = ["name", "issuer"].map(|member| tell(text(provider, member)));
-        let _ = writeln!(said, "  {NAME}{name}{NAME:#}  {issuer}");
-        for key in provider.get("keys").and_then(Value::as_array).into_iter().flatten() {
-            let kid =
-                text(key, "kid").map_or_else(|| "without kid".to_owned(), |kid| tell(Some(kid)));
-            let [family, source] = ["type", "source"].map(|member| tell(text(key, member)));
-            let _ = writeln!(said, "    key {kid}, {family}, from {source}");
-        }
-    }
-    if let Some(requests) = report.get("requests") {
-        let count = |name: &str| match requests.get(name) {
-            Some(Value::Object(reasons)) => reasons.values().filter_map(Value::as_u64).sum(),
-            other => other.and_then(Value::as_u64).unwrap_or_default(),
-        };
-        let [permitted, denied] = ["permitted", "denied"].map(count);
-        let _ = writeln!(said, "  this isolate permitted {permitted} requests and denied {denied}");
-    }
-    if !is_admin {
-        let _ = writeln!(said, "  {QUIET}with EDGEWARD_ADMIN_TOKEN it says more{QUIET:#}");
-    }
-    said
-}
-
 pub(crate) fn explain(arguments: &Explain, as_json: bool) -> Result<Exit, Failure> {
     let deployment = arguments.target.open_as_admin()?;
     let token = arguments.token_file.as_deref().map(input).transpose()?;
@@ -223,17 +139,23 @@ pub(crate) fn exit_of(explanation: &Value) -> Exit {
 /// An explanation for people.
 pub(crate) fn explanation_text(said: &Value) -> String {
     let member = |name: &str| tell(text(said, name));
+    let because = || match text(said, "revoked_by") {
+        Some(_) => format!("{}, by {}", member("reason"), member("revoked_by")),
+        None => member("reason"),
+    };
     let mut lines = match text(said, "decision") {
         Some("deny") => {
             let status = said.get("status").and_then(Value::as_u64).unwrap_or_default();
-            let (code, reason) = (member("code"), member("reason"));
-            format!("{BAD}denied{BAD:#}: {status} {code}, because of {reason}\n")
+            format!("{BAD}denied{BAD:#}: {status} {}, because of {}\n", member("code"), because())
         }
         Some("shadow") => format!(
             "{WARNING}permitted in shadow{WARNING:#}: it would be denied as {}, because of {}\n",
             member("code"),
-            member("reason")
+            because()
         ),
+        Some("permit") if text(said, "degraded").is_some() => {
+            format!("{WARNING}permitted, degraded{WARNING:#}: {}\n", member("degraded"))
+        }
         Some("permit") => format!("{GOOD}permitted{GOOD:#}\n"),
         Some("gate") => "answered by the gate itself\n".to_owned(),
         _ => format!("{}\n", member("decision")),
@@ -350,21 +272,32 @@ fn undo(deployment: &Deployment, id: &str, as_json: bool) -> Result<Exit, Failur
 }
 
 /// All pages of the list.
-fn list(deployment: &Deployment, as_json: bool) -> Result<Exit, Failure> {
+fn pages(deployment: &Deployment) -> Result<Vec<Value>, Failure> {
+    // How many there are, no answer says.
+    let progress = Progress::of("reading the list");
     let mut all: Vec<Value> = Vec::new();
     let mut after = None;
     loop {
         let page = after.map(|after| format!("&after={after}")).unwrap_or_default();
         let page = format!("/revocations?limit=250{page}");
-        let mut said = deployment.read(deployment.ask("GET", &page, None)?)?;
+        let mut said = deployment.read(deployment.ask_quietly("GET", &page, None)?)?;
         if let Some(Value::Array(part)) = said.get_mut("revocations") {
             all.append(part);
         }
         match said.get("next").and_then(Value::as_u64) {
-            Some(next) if Some(next) != after => after = Some(next),
-            _ => break,
+            None => return Ok(all),
+            // A list that is told in a circle would never end.
+            Some(next) if after.is_some_and(|after| next <= after) => {
+                return Err(deployment.is_no_gate("its list of revocations has no end"));
+            }
+            Some(next) => after = Some(next),
         }
+        progress.tell(format!("reading the list, {} so far", all.len()));
     }
+}
+
+fn list(deployment: &Deployment, as_json: bool) -> Result<Exit, Failure> {
+    let all = pages(deployment)?;
     if as_json {
         say_json(&json!({ "revocations": all }));
         return Ok(Exit::Good);

@@ -8,7 +8,7 @@ use edgeward::core::problem::Problem;
 use serde_json::{Value, json};
 
 use super::offline::{ADMIN_TOKEN, Offline, Verdict};
-use super::output::{BAD, Exit, Failure, GOOD, NAME, QUIET, WARNING, say, say_json};
+use super::output::{BAD, Exit, Failure, GOOD, NAME, Progress, QUIET, WARNING, say, say_json};
 use super::wrangler::{Config, Environment, Secrets, text};
 
 /// The runtime that edgeward is tested with: that of its own wrangler.toml.
@@ -54,6 +54,8 @@ pub(crate) fn run(arguments: &Arguments, as_json: bool) -> Result<Exit, Failure>
     } else {
         vec![config.environment(arguments.env.as_deref())?]
     };
+    let length = u64::try_from(environments.len()).unwrap_or(u64::MAX);
+    let progress = Progress::of_length("checking", length, "environments");
     let mut findings = Vec::new();
     for environment in environments {
         let secrets = Secrets::read(&arguments.secrets, &config, &environment)?;
@@ -61,7 +63,9 @@ pub(crate) fn run(arguments: &Arguments, as_json: bool) -> Result<Exit, Failure>
         let mut verdict = offline.start(arguments.require_secrets)?;
         examine(&environment, offline.settings().as_ref(), &mut verdict);
         findings.push(Finding { environment, verdict });
+        progress.reach(u64::try_from(findings.len()).unwrap_or(length));
     }
+    drop(progress);
     let is_good = |finding: &Finding<'_>| {
         let Verdict { problems, warnings, .. } = &finding.verdict;
         problems.is_empty() && (warnings.is_empty() || !arguments.strict)

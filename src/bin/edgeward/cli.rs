@@ -11,17 +11,20 @@ use serde_json::Value;
 
 use super::output::{Exit, Failure, say, say_beside};
 use super::wrangler::read;
-use super::{admin, bench_report, check, inspect, keygen, mint};
+use super::{admin, bench_report, check, health, inspect, keygen, mint};
 
 /// What stands below the help of every command.
 const EXIT_CODES: &str = "\
 Exit codes:
   0  all is well
   1  what was asked about is not: a configuration has problems, a token
-     would be denied, a gate is not ready, a target is missed
-  2  the command cannot be understood, or a file cannot be read or written
-  3  a deployment cannot be reached, or fails
-  4  a deployment refuses: a wrong admin token, or no such endpoint
+     would be denied, a gate is not ready, there is no such revocation or
+     it conflicts with another one, a target is missed with --strict
+  2  the command cannot be understood, what it names cannot be read or
+     written, or a deployment does not take the order (400)
+  3  a deployment cannot be reached, or fails (5xx), or is no gate
+  4  a deployment refuses: the admin token is wrong (401), or there is no
+     such endpoint (404)
 
 Colours are for terminals alone, and not where NO_COLOR is set.";
 
@@ -47,7 +50,7 @@ enum Command {
     /// Check wrangler.toml and secrets before they are deployed, as the Worker would
     Check(check::Arguments),
     /// Ask a deployment whether it is ready, and what has to be mended
-    Health(admin::Health),
+    Health(health::Arguments),
     /// Ask a deployment why it permits or denies a request
     Explain(admin::Explain),
     /// Revoke tokens
@@ -73,7 +76,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Mint(arguments) => mint::run(arguments, tool.json),
         Command::Inspect(arguments) => inspect::run(arguments, tool.json),
         Command::Check(arguments) => check::run(arguments, tool.json),
-        Command::Health(arguments) => admin::health(arguments, tool.json),
+        Command::Health(arguments) => health::run(arguments, tool.json),
         Command::Explain(arguments) => admin::explain(arguments, tool.json),
         Command::Revoke(arguments) => admin::revoke(arguments, tool.json),
         Command::Revocations(arguments) => admin::revocations(arguments, tool.json),

@@ -112,8 +112,18 @@ impl Deployment {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Answer, Failure> {
-        let url = format!("{}{path}", self.base);
         let _progress = Progress::of(format!("waiting for {}", self.base));
+        self.ask_quietly(method, path, body)
+    }
+
+    /// The same as a part of something that shows itself.
+    pub(crate) fn ask_quietly(
+        &self,
+        method: &'static str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Answer, Failure> {
+        let url = format!("{}{path}", self.base);
         let body = body.map(|body| body.to_string().into_bytes());
         let request = Request {
             method,
@@ -174,11 +184,17 @@ impl Deployment {
                 Exit::Unreachable,
                 format!("{base} fails ({status} {code}): {detail}; `edgeward health` may say more"),
             ),
-            _ => Failure::new(
-                Exit::Unreachable,
-                format!("what answers at {base} is no gate (status {status}); check --url"),
-            ),
+            _ => self.is_no_gate(&format!("status {status}")),
         }
+    }
+
+    /// Something else answers there.
+    pub(crate) fn is_no_gate(&self, why: &str) -> Failure {
+        let base = &self.base;
+        Failure::new(
+            Exit::Unreachable,
+            format!("what answers at {base} is no gate ({why}); check --url"),
+        )
     }
 }
 

@@ -125,6 +125,7 @@ struct Judged {
 
 impl Judged {
     fn of(offline: &Offline<'_>, question: &Question, token: &str) -> Result<Self, Failure> {
+        let progress = Progress::of("making the gate of this configuration");
         let gate = offline.gate()?;
         let question = question.to_json(Some(bare(token)))?.to_string();
         let host = gate.settings().allowed_origins.first().and_then(|it| it.split_once("://"));
@@ -151,7 +152,7 @@ impl Judged {
                     let not_asked = not_asked.into_iter().map(Unknown::sentence).collect();
                     return Ok(Self { explanation, not_asked });
                 }
-                Err(open) => answer(&gate, open, &mut findings, &mut not_asked),
+                Err(open) => answer(&gate, open, &mut findings, &mut not_asked, &progress),
             }
         }
         Err(Failure::new(Exit::Problems, "the gate goes on asking"))
@@ -226,9 +227,11 @@ fn answer(
     open: Asked,
     findings: &mut Findings,
     not_asked: &mut BTreeSet<Unknown>,
+    progress: &Progress,
 ) {
     match open {
         Asked::Keys(provider) => {
+            progress.tell(format!("fetching the keys of {}", gate.provider_name(provider)));
             gate.begin_keys(provider, now());
             let reply = published_keys(gate.settings(), provider);
             if let Err(why) = gate.hear_keys(provider, reply, now()) {
@@ -240,11 +243,8 @@ fn answer(
         Asked::Stored(lookup) => gate.hear_stored(&lookup, Stored::Absent, findings, now()),
         Asked::Verdict(inquiry) => {
             not_asked.insert(Unknown::AuthService);
-            let is_jwt = gate.service_call(&inquiry, now()).is_some_and(|call| {
-                let token = call.form.split(['=', '&']).nth(1).unwrap_or_default();
-                is_like_a_jwt(token)
-            });
             let active = br#"{"active":true}"#.to_vec();
+            let is_jwt = is_like_a_jwt(inquiry.token());
             let reply = if is_jwt { Ok((200, active)) } else { Err(Silence::Unreachable) };
             let told = gate.hear_verdict(inquiry, reply, now());
             findings.learn(told);
@@ -268,7 +268,6 @@ fn published_keys(settings: &Settings, provider: usize) -> Result<(u16, Vec<u8>)
     let provider = settings.providers.get(provider).ok_or_else(none)?;
     let remote = provider.remote_keys.as_ref().ok_or_else(none)?;
     let timeout = Duration::from_millis(remote.timeout_ms.into());
-    let _progress = Progress::of(format!("fetching the keys of {}", provider.name));
     let get = |url: &str| Request::get(url, timeout, MOST_BYTES).send();
     let url = match &remote.location {
         KeySetLocation::Url(url) => url.clone(),

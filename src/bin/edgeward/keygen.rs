@@ -1,5 +1,6 @@
 //! `edgeward keygen`: keys and passwords, and how to store them.
 
+use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,9 @@ use super::output::{Exit, Failure, Progress, QUIET, say, say_beside, say_json};
 const ASSERTION_KEY: &str = "assertion-key";
 const ADMIN_TOKEN: &str = "admin-token";
 
+/// The length of an RSA key, unless somebody asks for another.
+const USUAL_BITS: &str = "2048";
+
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// The algorithm that the key is for, or which secret of the gate itself
@@ -27,7 +31,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, default_value_t = Format::Jwk)]
     format: Format,
     /// The length of an RSA key
-    #[arg(long, default_value = "2048", value_parser = ["2048", "3072", "4096", "8192"])]
+    #[arg(long, default_value = USUAL_BITS, value_parser = ["2048", "3072", "4096", "8192"])]
     bits: String,
     /// The name of the key, which tokens use; else the hash of the key (RFC 7638)
     #[arg(long, value_name = "NAME")]
@@ -204,9 +208,10 @@ fn make(arguments: &Arguments) -> Result<Made, NoKey> {
     // PEM has no place for a name.
     let kid = Some(kid).filter(|_| arguments.format == Format::Jwk);
     if is_for_assertions {
-        // Its public half is at /jwks.json of the gate.
+        // Its public half is at /jwks.json of the gate, and in the way where the key is piped.
+        let public = public.filter(|_| arguments.public.is_some());
         let secret = "ASSERTION_KEY";
-        return Ok(Made { kid, private, public: None, json, secret, stores_public: false });
+        return Ok(Made { kid, private, public, json, secret, stores_public: false });
     }
     let stores_public = algorithm.family() != Family::Hmac;
     Ok(Made { kid, private, public, json, secret: "JWT_KEYS", stores_public })
@@ -214,20 +219,37 @@ fn make(arguments: &Arguments) -> Result<Made, NoKey> {
 
 /// How to store it, with the secret in no argument, where the list of processes would show it.
 fn commands(arguments: &Arguments, made: &Made) -> Vec<String> {
-    let Arguments { kind, private, public, .. } = arguments;
+    let Arguments { private, public, .. } = arguments;
     let name = arguments.secret.as_deref().unwrap_or(made.secret);
     let env = arguments.env.as_ref().map(|env| format!(" --env {}", quoted(env)));
     let store = format!("npx wrangler secret put {name}{}", env.unwrap_or_default());
     let file = if made.stores_public { public } else { private };
+    let again = same_again(arguments);
     vec![match file {
         Some(file) => format!("{store} < {}", quoted(&file.display().to_string())),
-        None if made.stores_public => format!(
-            "edgeward keygen {kind} --private private.key --public public.key && {store} < public.key"
-        ),
+        None if made.stores_public => {
+            format!("{again} --private private.key --public public.key && {store} < public.key")
+        }
         // Nobody else needs it.
-        None if kind == ASSERTION_KEY => format!("edgeward keygen {kind} | {store}"),
-        None => format!("edgeward keygen {kind} --private secret.key && {store} < secret.key"),
+        None if arguments.kind == ASSERTION_KEY => format!("{again} | {store}"),
+        None => format!("{again} --private secret.key && {store} < secret.key"),
     }]
+}
+
+/// What makes a key like this one, but for where it goes.
+fn same_again(Arguments { kind, format, bits, kid, .. }: &Arguments) -> String {
+    let mut command = format!("edgeward keygen {kind}");
+    if *format == Format::Pem {
+        command.push_str(" --format pem");
+    }
+    if bits != USUAL_BITS {
+        let _ = write!(command, " --bits {bits}");
+    }
+    if let Some(kid) = kid {
+        // In one piece, since it may begin with a dash.
+        let _ = write!(command, " --kid={}", quoted(kid));
+    }
+    command
 }
 
 /// As a shell takes it for one word.

@@ -18,6 +18,8 @@ mod crypto;
 #[cfg(not(target_arch = "wasm32"))]
 mod deployment;
 #[cfg(not(target_arch = "wasm32"))]
+mod health;
+#[cfg(not(target_arch = "wasm32"))]
 mod http;
 #[cfg(not(target_arch = "wasm32"))]
 mod inspect;

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
@@ -82,28 +82,53 @@ pub(crate) fn say_json(value: &Value) {
 
 /// Shows that something goes on, from the second second on, and only on a terminal. It ends with its life.
 pub(crate) struct Progress {
+    bar: ProgressBar,
     stop: Option<Sender<()>>,
     shower: Option<JoinHandle<()>>,
 }
 
 impl Progress {
+    /// Nobody knows how long it takes.
     pub(crate) fn of(what: impl Into<String>) -> Self {
+        Self::show(None, "{spinner} {msg} ({elapsed})", what.into(), "")
+    }
+
+    /// It is so many of these units long.
+    pub(crate) fn of_length(what: impl Into<String>, length: u64, unit: &'static str) -> Self {
+        let template = "{msg} {bar:30} {pos} of {len} {prefix}";
+        Self::show(Some(length), template, what.into(), unit)
+    }
+
+    fn show(length: Option<u64>, template: &str, what: String, unit: &'static str) -> Self {
+        let bar = ProgressBar::with_draw_target(length, ProgressDrawTarget::hidden());
+        bar.set_message(what);
+        bar.set_prefix(unit);
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
         let (stop, stopped) = mpsc::channel::<()>();
-        let what = what.into();
+        let shown = bar.clone();
         let shower = std::thread::spawn(move || {
             if stopped.recv_timeout(PATIENCE) != Err(RecvTimeoutError::Timeout) {
                 return;
             }
             // It draws nothing where standard error is no terminal.
-            let bar = ProgressBar::new_spinner().with_message(what).with_elapsed(PATIENCE);
-            if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
-                bar.set_style(style);
-            }
-            bar.enable_steady_tick(Duration::from_millis(100));
+            shown.set_draw_target(ProgressDrawTarget::stderr());
+            shown.enable_steady_tick(Duration::from_millis(100));
             let _ended = stopped.recv();
-            bar.finish_and_clear();
+            shown.finish_and_clear();
         });
-        Self { stop: Some(stop), shower: Some(shower) }
+        Self { bar, stop: Some(stop), shower: Some(shower) }
+    }
+
+    /// So much of the length is done.
+    pub(crate) fn reach(&self, position: u64) {
+        self.bar.set_position(position);
+    }
+
+    /// What goes on now.
+    pub(crate) fn tell(&self, what: impl Into<String>) {
+        self.bar.set_message(what.into());
     }
 }
 

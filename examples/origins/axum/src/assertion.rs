@@ -90,6 +90,9 @@ impl Verifier {
         }
         let key = self.keys.find(&header.kid.unwrap_or_default()).await?;
         let Claims { oiss, sub, scope, degraded } = decode(assertion, &key, &self.expected)?.claims;
+        if oiss.is_empty() || sub.is_empty() {
+            return Err(Refusal::Unauthenticated("it says about nobody".to_owned()));
+        }
         let scopes = scope.split_whitespace().map(str::to_owned).collect();
         Ok(Identity { issuer: oiss, subject: sub, scopes, degraded })
     }

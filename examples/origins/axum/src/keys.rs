@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use jsonwebtoken::DecodingKey;
-use jsonwebtoken::jwk::JwkSet;
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk};
+use serde::Deserialize;
+use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -30,6 +32,12 @@ struct Known {
     by_kid: HashMap<String, DecodingKey>,
     until: Option<Instant>,
     no_fetch_before: Option<Instant>,
+}
+
+/// A JWK Set, with keys of whatever kind.
+#[derive(Deserialize)]
+struct Published {
+    keys: Vec<Value>,
 }
 
 impl Keys {
@@ -66,16 +74,20 @@ impl Keys {
 
     async fn fetch(&self) -> Result<HashMap<String, DecodingKey>, Box<dyn std::error::Error>> {
         let response = self.client.get(&self.url).send().await?.error_for_status()?;
-        let set: JwkSet = response.json().await?;
-        if set.keys.is_empty() {
-            return Err("the set is empty".into());
+        let set: Published = response.json().await?;
+        let keys: HashMap<_, _> = set.keys.into_iter().filter_map(usable).collect();
+        if keys.is_empty() {
+            return Err("no Ed25519 key in it".into());
         }
-        set.keys
-            .iter()
-            .map(|jwk| {
-                let kid = jwk.common.key_id.clone().unwrap_or_default();
-                Ok((kid, DecodingKey::from_jwk(jwk)?))
-            })
-            .collect()
+        Ok(keys)
     }
+}
+
+/// A key of a kind that is not known here must not hide the others.
+fn usable(key: Value) -> Option<(String, DecodingKey)> {
+    let jwk: Jwk = serde_json::from_value(key).ok()?;
+    let AlgorithmParameters::OctetKeyPair(parameters) = &jwk.algorithm else { return None };
+    let key = DecodingKey::from_jwk(&jwk).ok()?;
+    (parameters.curve == EllipticCurve::Ed25519)
+        .then(|| (jwk.common.key_id.unwrap_or_default(), key))
 }
