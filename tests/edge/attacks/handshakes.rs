@@ -172,7 +172,7 @@ async fn a_handshake_names_one_token_in_one_place() {
         (format!("bearer;{good}"), none),
         (format!("access_token, {good}"), none),
         (ours.to_uppercase(), none),
-        (ours.replace("k8s.io", "k8s.io.evil.example"), none),
+        (ours.replace("k8s.io", "k8s.io.evil.example"), malformed),
     ] {
         siege.refuses(&value, &offering(&value), answer, reason).await;
     }

@@ -197,7 +197,8 @@ fn hostile_keys() -> BTreeMap<String, Hostile> {
 
 /// The names of the keys in a part of the health report.
 fn names(keys: &Value) -> Vec<&str> {
-    keys.as_array().unwrap().iter().filter_map(|key| key["kid"].as_str()).collect()
+    let keys = keys.as_array().unwrap_or_else(|| panic!("no keys: {keys}"));
+    keys.iter().filter_map(|key| key["kid"].as_str()).collect()
 }
 
 #[tokio::test]
@@ -254,6 +255,7 @@ async fn no_hostile_key_of_a_set_verifies_and_its_sound_neighbours_do() {
     assert_eq!(sound(names(&report["providers"][0]["keys"])), ["ed", "hmac", "p256"]);
     let report = published.gate.report().await;
     let found = &report["providers"][0]["published_keys"]["keys"];
+    assert!(found.is_array(), "{report}");
     assert_eq!(sound(names(found)), ["ed", "p256"]);
     bound.must_have_held().await;
     published.must_have_held().await;
