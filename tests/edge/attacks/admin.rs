@@ -44,10 +44,23 @@ async fn no_guess_and_no_other_place_opens_an_endpoint() {
     let gate = gate(&origin, &relays).await;
     let right = ADMIN_TOKEN;
     let mut guesses: Vec<String> = vec![
-        String::new(), "admin".into(), "undefined".into(), "null".into(), "[object Object]".into(),
-        "ADMIN_TOKEN".into(), right.to_uppercase(), right.replace('-', "_"), format!("{right}{right}"),
-        format!("{right}="), format!("{right}."), format!("a{right}"), right[1..].into(),
-        right.chars().rev().collect(), base64url(right.as_bytes()), "a".repeat(100_000), mint::token(),
+        String::new(),
+        "admin".into(),
+        "undefined".into(),
+        "null".into(),
+        "[object Object]".into(),
+        "ADMIN_TOKEN".into(),
+        right.to_uppercase(),
+        right.replace('-', "_"),
+        format!("{right}{right}"),
+        format!("{right}="),
+        format!("{right}."),
+        format!("a{right}"),
+        right[1..].into(),
+        right.chars().rev().collect(),
+        base64url(right.as_bytes()),
+        "a".repeat(100_000),
+        mint::token(),
         mint::token_with(json!({ "scope": "admin", "role": "admin", "sub": "admin" })),
     ];
     // Each prefix, and each with one character changed: nothing is half right.
@@ -77,10 +90,22 @@ async fn no_guess_and_no_other_place_opens_an_endpoint() {
         for (place, asked) in [
             ("nothing", asked(&target)),
             ("a parameter", asked(&format!("{target}?access_token={right}&token={right}"))),
-            ("a cookie", asked(&target).header("Cookie", &format!("session={right}; admin={right}"))),
-            ("another header", asked(&target).header("X-Admin-Token", right).header("X-Auth-Admin", "true")),
-            ("Proxy-Authorization", asked(&target).header("Proxy-Authorization", &format!("Bearer {right}"))),
-            ("X-Forwarded-Authorization", asked(&target).header("X-Forwarded-Authorization", &format!("Bearer {right}"))),
+            (
+                "a cookie",
+                asked(&target).header("Cookie", &format!("session={right}; admin={right}")),
+            ),
+            (
+                "another header",
+                asked(&target).header("X-Admin-Token", right).header("X-Auth-Admin", "true"),
+            ),
+            (
+                "Proxy-Authorization",
+                asked(&target).header("Proxy-Authorization", &format!("Bearer {right}")),
+            ),
+            (
+                "X-Forwarded-Authorization",
+                asked(&target).header("X-Forwarded-Authorization", &format!("Bearer {right}")),
+            ),
             ("no scheme", asked(&target).header("Authorization", right)),
             ("another scheme", asked(&target).header("Authorization", &format!("Token {right}"))),
             ("Basic, as a password", asked(&target).header("Authorization", &basic("admin"))),
@@ -90,8 +115,19 @@ async fn no_guess_and_no_other_place_opens_an_endpoint() {
             ("before a wrong one", asked(&target).bearer(right).bearer("wrong")),
             ("quoted", asked(&target).header("Authorization", &format!("Bearer \"{right}\""))),
             ("with a comma", asked(&target).header("Authorization", &format!("Bearer {right},"))),
-            ("from the inside", asked(&target).header("X-Forwarded-For", "127.0.0.1").header("CF-Connecting-IP", "127.0.0.1").header("Host", "localhost")),
-            ("overridden", asked(&target).header("X-HTTP-Method-Override", "GET").header("X-Original-URL", "/_edgeward/health")),
+            (
+                "from the inside",
+                asked(&target)
+                    .header("X-Forwarded-For", "127.0.0.1")
+                    .header("CF-Connecting-IP", "127.0.0.1")
+                    .header("Host", "localhost"),
+            ),
+            (
+                "overridden",
+                asked(&target)
+                    .header("X-HTTP-Method-Override", "GET")
+                    .header("X-Original-URL", "/_edgeward/health"),
+            ),
         ] {
             let reply = asked.send(&gate).await;
             let name = format!("{method} {path}, {place}");
@@ -119,13 +155,28 @@ async fn a_body_that_nobody_meant_is_refused_in_bounded_memory_and_time() {
     };
     let members: Vec<String> = (0..9_000).map(|at| format!("\"m{at}\":0")).collect();
     let bodies = [
-        String::new(), "\0".into(), "{".into(), "[]".into(), "null".into(), "\"sub\"".into(), "1e999".into(),
-        "{\"sub\":\"a\",\"sub\":\"b\"}".into(), "{\"sub\":\"a\",\"s\\u0075b\":\"b\"}".into(),
-        "{\"sub\":\"\\ud800\"}".into(), "{\"sub\":{\"$ne\":null}}".into(), "{\"sub\":\"a\"}{\"sub\":\"b\"}".into(),
-        "{\"sub\":\"a\",\"expires_at\":1e400}".into(), "{\"__proto__\":{\"sub\":\"a\"}}".into(),
-        format!("{{\"sub\":{}}}", "7".repeat(5_000)), deep("[", "]"), deep("{\"a\":", "}"),
-        format!("{{{}}}", members.join(",")), format!("{{\"sub\":\"{}\"}}", "\\u0041".repeat(10_000)),
-        "sub=a&sub=b".into(), "<sub>a</sub>".into(), "--x\r\nContent-Disposition: form-data\r\n\r\n--x--".into(),
+        String::new(),
+        "\0".into(),
+        "{".into(),
+        "[]".into(),
+        "null".into(),
+        "\"sub\"".into(),
+        "1e999".into(),
+        "{\"sub\":\"a\",\"sub\":\"b\"}".into(),
+        "{\"sub\":\"a\",\"s\\u0075b\":\"b\"}".into(),
+        "{\"sub\":\"\\ud800\"}".into(),
+        "{\"sub\":{\"$ne\":null}}".into(),
+        "{\"sub\":\"a\"}{\"sub\":\"b\"}".into(),
+        "{\"sub\":\"a\",\"expires_at\":1e400}".into(),
+        "{\"__proto__\":{\"sub\":\"a\"}}".into(),
+        format!("{{\"sub\":{}}}", "7".repeat(5_000)),
+        deep("[", "]"),
+        deep("{\"a\":", "}"),
+        format!("{{{}}}", members.join(",")),
+        format!("{{\"sub\":\"{}\"}}", "\\u0041".repeat(10_000)),
+        "sub=a&sub=b".into(),
+        "<sub>a</sub>".into(),
+        "--x\r\nContent-Disposition: form-data\r\n\r\n--x--".into(),
     ];
     let memory = gate.rss();
     for (_, path) in ENDPOINTS.into_iter().filter(|(method, _)| *method == "POST") {
@@ -141,14 +192,22 @@ async fn a_body_that_nobody_meant_is_refused_in_bounded_memory_and_time() {
                 // `/explain` answers what is about nothing; nothing is done by it.
                 let done = path == "/explain" && reply.status == 200;
                 let expected = if admin { 400..=413 } else { 401..=401 };
-                assert!(admin && done || expected.contains(&reply.status), "{name}: {} {}", reply.status, reply.text());
+                assert!(
+                    admin && done || expected.contains(&reply.status),
+                    "{name}: {} {}",
+                    reply.status,
+                    reply.text()
+                );
             }
         }
         // Without an end, and without a length: read as far as there may be something, and no further.
         for admin in [false, true] {
             let status = endless(&gate, &target, admin).await;
             let name = format!("{path} without end, admin {admin}");
-            assert!(matches!((admin, status), (false, Some(401) | None) | (true, Some(413) | None)), "{name}: {status:?}");
+            assert!(
+                matches!((admin, status), (false, Some(401) | None) | (true, Some(413) | None)),
+                "{name}: {status:?}"
+            );
         }
     }
     let grown = gate.rss().saturating_sub(memory);
@@ -192,11 +251,35 @@ async fn an_endpoint_in_another_spelling_is_that_endpoint_or_none_and_never_the_
     let gate = gate(&origin, &relays).await;
     let order = json!({ "sub": "alice" }).to_string();
     for prefix in [
-        "/_edgeward", "/_EDGEWARD", "/_Edgeward", "//_edgeward", "/./_edgeward", "/x/../_edgeward", "/%5fedgeward",
-        "/%5Fedgeward", "/_%65dgeward", "/_edgeward;x", "/_edgeward;", "/_edgeward.", "/_edgeward%20", "/_edgeward%2e",
-        "/x/..;/_edgeward", "/x/%2e%2e/_edgeward", "\\_edgeward", "/x\\..\\_edgeward", "/%2f_edgeward", "/%5c_edgeward",
-        "/;/_edgeward", "/_edgeward%09", "/%255fedgeward", "/_edgeward%00", "/_edg%65ward",
-        "/\u{ef}\u{bc}\u{bf}edgeward", "/_edgeward%3fx", "/_edgeward%23x", "http://app.example/_edgeward",
+        "/_edgeward",
+        "/_EDGEWARD",
+        "/_Edgeward",
+        "//_edgeward",
+        "/./_edgeward",
+        "/x/../_edgeward",
+        "/%5fedgeward",
+        "/%5Fedgeward",
+        "/_%65dgeward",
+        "/_edgeward;x",
+        "/_edgeward;",
+        "/_edgeward.",
+        "/_edgeward%20",
+        "/_edgeward%2e",
+        "/x/..;/_edgeward",
+        "/x/%2e%2e/_edgeward",
+        "\\_edgeward",
+        "/x\\..\\_edgeward",
+        "/%2f_edgeward",
+        "/%5c_edgeward",
+        "/;/_edgeward",
+        "/_edgeward%09",
+        "/%255fedgeward",
+        "/_edgeward%00",
+        "/_edg%65ward",
+        "/\u{ef}\u{bc}\u{bf}edgeward",
+        "/_edgeward%3fx",
+        "/_edgeward%23x",
+        "http://app.example/_edgeward",
         "http://evil.example/_edgeward",
     ] {
         for (method, path) in ENDPOINTS {
@@ -204,7 +287,11 @@ async fn an_endpoint_in_another_spelling_is_that_endpoint_or_none_and_never_the_
                 let target = format!("{prefix}{path}{end}");
                 let bytes = request(method, &target).body(&order).bytes();
                 let Ok(reply) = client::try_raw(gate.addr, &bytes).await else { continue };
-                assert!(matches!(reply.status, 400 | 401 | 404 | 405), "{method} {target}: {}", reply.status);
+                assert!(
+                    matches!(reply.status, 400 | 401 | 404 | 405),
+                    "{method} {target}: {}",
+                    reply.status
+                );
                 must_tell_nothing(&target, &reply);
             }
         }

@@ -162,7 +162,8 @@ async fn who_a_token_is_about_is_a_text_or_the_token_is_refused() {
     .await;
     let known = HMAC.token("HS256", &good_claims());
     for claim in ["sub", "jti"] {
-        for value in ["0", "1", "-1", "1.5", "true", "false", "[]", "[\"root\"]", "{}", "{\"a\":1}"] {
+        for value in ["0", "1", "-1", "1.5", "true", "false", "[]", "[\"root\"]", "{}", "{\"a\":1}"]
+        {
             let token = hmac_token(HMAC_HEADER, with_text(claim, value));
             let name = format!("{claim} {value}");
             siege.refuses_token(&name, (&known, &token), "missing_claim").await;
@@ -246,7 +247,11 @@ async fn a_scope_or_role_that_is_almost_right_opens_nothing() {
     }
     // What stands beside the right place is not in it.
     for (path, claims, reason) in [
-        ("/scope", json!({ "scopes": "admin", "roles": ["admin"], "x": { "scope": "admin" } }), "missing_scope"),
+        (
+            "/scope",
+            json!({ "scopes": "admin", "roles": ["admin"], "x": { "scope": "admin" } }),
+            "missing_scope",
+        ),
         ("/scope", json!({ "scope": "user", "scp": "admin" }), "missing_scope"),
         ("/claim", json!({ "roles": "admin", "realm": { "role": "admin" } }), "wrong_claim"),
         ("/deep", json!({ "role": "admin", "realm": ["role", "admin"] }), "wrong_claim"),
@@ -266,8 +271,30 @@ async fn a_scope_or_role_that_is_almost_right_opens_nothing() {
 /// A text of what means something to somebody who reads headers.
 fn tricky_text() -> impl Strategy<Value = String> {
     let pieces = [
-        "a", "b", " ", ",", ";", ":", "=", "\"", "\\", "\r", "\n", "\r\n", "\r\n ", "\0", "\t", "\u{7f}",
-        "\u{85}", "\u{a0}", "\u{e9}", "\u{2028}", "\u{1f600}", "X-Auth-Subject: root", "%0d%0a", "",
+        "a",
+        "b",
+        " ",
+        ",",
+        ";",
+        ":",
+        "=",
+        "\"",
+        "\\",
+        "\r",
+        "\n",
+        "\r\n",
+        "\r\n ",
+        "\0",
+        "\t",
+        "\u{7f}",
+        "\u{85}",
+        "\u{a0}",
+        "\u{e9}",
+        "\u{2028}",
+        "\u{1f600}",
+        "X-Auth-Subject: root",
+        "%0d%0a",
+        "",
     ];
     proptest::collection::vec(proptest::sample::select(pieces.to_vec()), 0..7)
         .prop_map(|pieces| pieces.concat())

@@ -45,8 +45,14 @@ async fn no_form_of_a_handshake_gets_in_without_a_token() {
         ("whole", vec![connection, upgrade, version, key]),
         ("without Connection", vec![upgrade, version, key]),
         ("Connection: close", vec![("Connection", "close"), upgrade, version, key]),
-        ("Connection names Upgrade among others", vec![("Connection", "keep-alive, Upgrade"), upgrade, version, key]),
-        ("Connection names the key", vec![("Connection", "Upgrade, Sec-WebSocket-Key"), upgrade, version, key]),
+        (
+            "Connection names Upgrade among others",
+            vec![("Connection", "keep-alive, Upgrade"), upgrade, version, key],
+        ),
+        (
+            "Connection names the key",
+            vec![("Connection", "Upgrade, Sec-WebSocket-Key"), upgrade, version, key],
+        ),
         ("without version", vec![connection, upgrade, key]),
         ("version 8", vec![connection, upgrade, ("Sec-WebSocket-Version", "8"), key]),
         ("two versions", vec![connection, upgrade, ("Sec-WebSocket-Version", "13, 8"), key]),
@@ -60,10 +66,25 @@ async fn no_form_of_a_handshake_gets_in_without_a_token() {
         ("two upgrades", vec![connection, upgrade, ("Upgrade", "h2c"), version, key]),
         ("websocket/13", vec![connection, ("Upgrade", "websocket/13"), version, key]),
         ("no upgrade", vec![connection, version, key]),
-        ("extensions", vec![connection, upgrade, version, key, ("Sec-WebSocket-Extensions", "permessage-deflate; server_max_window_bits=99999")]),
+        (
+            "extensions",
+            vec![
+                connection,
+                upgrade,
+                version,
+                key,
+                ("Sec-WebSocket-Extensions", "permessage-deflate; server_max_window_bits=99999"),
+            ],
+        ),
         ("a protocol", vec![connection, upgrade, version, key, ("Sec-WebSocket-Protocol", "chat")]),
-        ("a protocol that is almost ours", vec![connection, upgrade, version, key, ("Sec-WebSocket-Protocol", "bearer.x, Bearer")]),
-        ("extended CONNECT in words", vec![connection, upgrade, version, key, (":protocol", "websocket")]),
+        (
+            "a protocol that is almost ours",
+            vec![connection, upgrade, version, key, ("Sec-WebSocket-Protocol", "bearer.x, Bearer")],
+        ),
+        (
+            "extended CONNECT in words",
+            vec![connection, upgrade, version, key, (":protocol", "websocket")],
+        ),
     ];
     for (form, headers) in &forms {
         for method in ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"] {
@@ -103,8 +124,9 @@ async fn no_form_of_a_handshake_gets_in_without_a_token() {
 async fn a_handshake_with_a_bad_token_is_refused_wherever_the_token_is() {
     let mut siege = siege().await;
     let (good, app) = (token(), "https://app.example");
-    let encoded =
-        |text: &str| format!("base64url.bearer.authorization.k8s.io.{}", base64url(text.as_bytes()));
+    let encoded = |text: &str| {
+        format!("base64url.bearer.authorization.k8s.io.{}", base64url(text.as_bytes()))
+    };
     let forged = mint::Key::ec("p256", "P-256").token("ES256", &good_claims());
     let expired = token_with(json!({ "exp": now() - 3_600 }));
     let none = hmac_token(r#"{"alg":"none"}"#, good_claims().to_string());
@@ -117,9 +139,15 @@ async fn a_handshake_with_a_bad_token_is_refused_wherever_the_token_is() {
             for (place, asked) in [
                 ("the header", open("/").bearer(token)),
                 ("a native route", open("/native").bearer(token)),
-                ("a protocol", open("/").header("Sec-WebSocket-Protocol", &format!("bearer, {token}"))),
+                (
+                    "a protocol",
+                    open("/").header("Sec-WebSocket-Protocol", &format!("bearer, {token}")),
+                ),
                 ("a coded protocol", open("/").header("Sec-WebSocket-Protocol", &encoded(token))),
-                ("a cookie", open("/").header("Cookie", &format!("session={token}")).header("Origin", app)),
+                (
+                    "a cookie",
+                    open("/").header("Cookie", &format!("session={token}")).header("Origin", app),
+                ),
                 ("a parameter", open(&format!("/?token={token}"))),
             ] {
                 let name = format!("{what} in {place}, {cache}");
@@ -180,18 +208,42 @@ async fn a_handshake_names_one_token_in_one_place() {
     let cookie = format!("session={good}");
     for (name, asked, (answer, reason)) in [
         ("and a header", offering(&value).bearer(&good), several),
-        ("and a parameter", open(&format!("/?token={good}")).header("Sec-WebSocket-Protocol", &value), several),
-        ("and a cookie", offering(&value).header("Cookie", &cookie).header("Origin", "https://app.example"), several),
+        (
+            "and a parameter",
+            open(&format!("/?token={good}")).header("Sec-WebSocket-Protocol", &value),
+            several,
+        ),
+        (
+            "and a cookie",
+            offering(&value).header("Cookie", &cookie).header("Origin", "https://app.example"),
+            several,
+        ),
         ("without a handshake", get("/").header("Sec-WebSocket-Protocol", &value), none),
-        ("with another method", request("POST", "/").header("Connection", "Upgrade").header("Upgrade", "websocket").header("Sec-WebSocket-Protocol", &value), none),
+        (
+            "with another method",
+            request("POST", "/")
+                .header("Connection", "Upgrade")
+                .header("Upgrade", "websocket")
+                .header("Sec-WebSocket-Protocol", &value),
+            none,
+        ),
     ] {
         siege.refuses(name, &asked, answer, reason).await;
     }
     for origin in [
-        None, Some("https://evil.example"), Some("null"), Some(""), Some("https://app.example.evil.example"),
-        Some("https://app.example:444"), Some("https://app.example/"), Some("HTTPS://APP.EXAMPLE"),
-        Some("https://app.example, https://evil.example"), Some("http://app.example@evil.example"),
-        Some("wss://app.example"), Some("https://app.example\u{a0}"), Some("file://"),
+        None,
+        Some("https://evil.example"),
+        Some("null"),
+        Some(""),
+        Some("https://app.example.evil.example"),
+        Some("https://app.example:444"),
+        Some("https://app.example/"),
+        Some("HTTPS://APP.EXAMPLE"),
+        Some("https://app.example, https://evil.example"),
+        Some("http://app.example@evil.example"),
+        Some("wss://app.example"),
+        Some("https://app.example\u{a0}"),
+        Some("file://"),
     ] {
         let mut asked = open("/").header("Cookie", &cookie).header("Sec-Fetch-Site", "same-origin");
         if let Some(origin) = origin {

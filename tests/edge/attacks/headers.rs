@@ -43,7 +43,10 @@ const PERSUASIONS: [(&str, &str); 58] = [
     ("User-Agent", "GoogleHC/1.0"),
     ("User-Agent", "kube-probe/1.31"),
     ("User-Agent", "ELB-HealthChecker/2.0"),
-    ("User-Agent", "Mozilla/5.0 (compatible; Cloudflare-Healthchecks/1.0; +https://www.cloudflare.com/)"),
+    (
+        "User-Agent",
+        "Mozilla/5.0 (compatible; Cloudflare-Healthchecks/1.0; +https://www.cloudflare.com/)",
+    ),
     ("User-Agent", "Consul Health Check"),
     ("User-Agent", "AlwaysOn"),
     ("User-Agent", ""),
@@ -114,7 +117,16 @@ fn spellings(name: &str) -> Vec<String> {
         spelled.push(joined.to_lowercase());
         // Only the first of them, the other way round.
         spelled.push(name.replacen('-', &mark.to_string(), 1));
-        spelled.push(name.to_lowercase().chars().rev().collect::<String>().replacen('-', &mark.to_string(), 1).chars().rev().collect());
+        spelled.push(
+            name.to_lowercase()
+                .chars()
+                .rev()
+                .collect::<String>()
+                .replacen('-', &mark.to_string(), 1)
+                .chars()
+                .rev()
+                .collect(),
+        );
     }
     spelled
 }
@@ -167,12 +179,24 @@ async fn no_spelling_of_an_identity_header_arrives_with_any_kind_of_request() {
         ("a supervised socket", socket("/required").bearer(&good), true),
         ("a native socket", socket("/native").bearer(&good), true),
         ("a socket that is public", socket("/public"), false),
-        ("a socket by subprotocol", socket("/required").header("Sec-WebSocket-Protocol", &format!("bearer, {good}")), true),
+        (
+            "a socket by subprotocol",
+            socket("/required").header("Sec-WebSocket-Protocol", &format!("bearer, {good}")),
+            true,
+        ),
     ];
     let ours = ["X-Auth-Subject", "X-User-Id", "Tenant"];
     let spoofed: Vec<String> = [
-        "X-Auth-Subject", "X-Auth-Subject-B64", "X-User-Id", "X-User-Id-B64", "Tenant-B64",
-        "X-Auth-Assertion", "X-Auth-Degraded", "X-Auth-Shadow", "X-Auth-Scope", "X-Auth-X",
+        "X-Auth-Subject",
+        "X-Auth-Subject-B64",
+        "X-User-Id",
+        "X-User-Id-B64",
+        "Tenant-B64",
+        "X-Auth-Assertion",
+        "X-Auth-Degraded",
+        "X-Auth-Shadow",
+        "X-Auth-Scope",
+        "X-Auth-X",
     ]
     .into_iter()
     .flat_map(spellings)
@@ -200,16 +224,25 @@ async fn no_spelling_of_an_identity_header_arrives_with_any_kind_of_request() {
 #[tokio::test]
 async fn connection_names_nothing_of_ours_in_any_spelling() {
     let mut siege = Siege::of(|setup| {
-        setup.assertion(60).set(
-            "forward.claim_to_headers",
-            json!({ "X-Auth-Subject": "sub", "X-User-Id": "sub" }),
-        )
+        setup
+            .assertion(60)
+            .set("forward.claim_to_headers", json!({ "X-Auth-Subject": "sub", "X-User-Id": "sub" }))
     })
     .await;
     let all_ours = [
-        "X-Auth-Subject", "X-User-Id", "X-Auth-Assertion", "X-Forwarded-For", "X-Forwarded-Host",
-        "X-Forwarded-Proto", "Host", "Traceparent", "Cache-Control", "Authorization", "Cookie",
-        "Content-Length", "CF-Connecting-IP",
+        "X-Auth-Subject",
+        "X-User-Id",
+        "X-Auth-Assertion",
+        "X-Forwarded-For",
+        "X-Forwarded-Host",
+        "X-Forwarded-Proto",
+        "Host",
+        "Traceparent",
+        "Cache-Control",
+        "Authorization",
+        "Cookie",
+        "Content-Length",
+        "CF-Connecting-IP",
     ];
     let mut lists: Vec<String> = all_ours.map(str::to_owned).to_vec();
     lists.extend(all_ours.into_iter().flat_map(spellings));
@@ -319,7 +352,11 @@ async fn a_token_in_an_odd_dress_is_no_token_or_no_request() {
         ("one header twice", api(api(get("/"))), several),
         ("a bad one beside", get("/").bearer(&good).header("X-Api-Token", "x.y.z"), several),
         ("two cookies", get("/").header("Cookie", &format!("{cookie}; session=x")), several),
-        ("two cookie headers", get("/").header("Cookie", &cookie).header("Cookie", "session=x"), several),
+        (
+            "two cookie headers",
+            get("/").header("Cookie", &cookie).header("Cookie", "session=x"),
+            several,
+        ),
         ("two parameters", get(&format!("{query}&access_token=x")), several),
         ("an encoded one", get(&format!("{query}&%61ccess_token=x")), several),
         ("a quoted header", get("/").header("X-Api-Token", &format!("\"{good}\"")), malformed),
@@ -333,9 +370,25 @@ async fn a_token_in_an_odd_dress_is_no_token_or_no_request() {
         ("an empty parameter", get("/?access_token="), none),
         ("a fragment", get(&format!("/#access_token={good}")), none),
         ("a path", get(&format!("/access_token={good}")), none),
-        ("user information", get("/").header("Referer", &format!("http://x/?access_token={good}")), none),
-        ("a body", request("POST", "/").header("Content-Type", "application/x-www-form-urlencoded").body(&format!("access_token={good}")), none),
-        ("JSON", request("POST", "/").header("Content-Type", "application/json").body(&json!({ "access_token": good }).to_string()), none),
+        (
+            "user information",
+            get("/").header("Referer", &format!("http://x/?access_token={good}")),
+            none,
+        ),
+        (
+            "a body",
+            request("POST", "/")
+                .header("Content-Type", "application/x-www-form-urlencoded")
+                .body(&format!("access_token={good}")),
+            none,
+        ),
+        (
+            "JSON",
+            request("POST", "/")
+                .header("Content-Type", "application/json")
+                .body(&json!({ "access_token": good }).to_string()),
+            none,
+        ),
     ] {
         siege.refuses(name, &asked, answer, reason).await;
     }

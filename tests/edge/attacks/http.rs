@@ -21,8 +21,7 @@ async fn answers(gate: &Gate, bytes: &[u8], expected: usize) -> Vec<(u16, String
     let mut stream = BufReader::new(stream);
     let mut answers = Vec::new();
     loop {
-        let patience =
-            if answers.len() < expected { PATIENCE } else { Duration::from_millis(500) };
+        let patience = if answers.len() < expected { PATIENCE } else { Duration::from_millis(500) };
         let reply = tokio::time::timeout(patience, Reply::read(&mut stream, false)).await;
         match reply {
             Ok(Ok(reply)) => answers.push(reply.verdict()),
@@ -60,9 +59,7 @@ fn framing() -> Vec<Case> {
         post("Transfer-Encoding: chunked\r\n", &format!("{size}\r\nhi\r\n0\r\n{more}\r\n"))
     };
     let length = SMUGGLED.replace('§', "100").len();
-    let te = |value: &str| {
-        post(&format!("Transfer-Encoding: {value}\r\n"), "2\r\nhi\r\n0\r\n\r\n")
-    };
+    let te = |value: &str| post(&format!("Transfer-Encoding: {value}\r\n"), "2\r\nhi\r\n0\r\n\r\n");
     let cl = |value: &str| post(&format!("Content-Length: {value}\r\n"), "hi");
     vec![
         // Both framings: chunks count, so that what looks like a second request is none.
@@ -74,7 +71,10 @@ fn framing() -> Vec<Case> {
         ),
         (
             "TE and CL, with something behind",
-            post("Transfer-Encoding: chunked\r\nContent-Length: 4\r\n", &format!("0\r\n\r\n{SMUGGLED}")),
+            post(
+                "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n",
+                &format!("0\r\n\r\n{SMUGGLED}"),
+            ),
             vec![OK],
             vec!["POST /public/§ "],
         ),
@@ -84,7 +84,12 @@ fn framing() -> Vec<Case> {
             vec![BAD],
             vec![],
         ),
-        ("the same length twice", post("Content-Length: 2\r\nContent-Length: 2\r\n", "hi"), vec![OK], vec!["POST /public/§ hi"]),
+        (
+            "the same length twice",
+            post("Content-Length: 2\r\nContent-Length: 2\r\n", "hi"),
+            vec![OK],
+            vec!["POST /public/§ hi"],
+        ),
         ("two lengths in one", cl("2, 2"), vec![BAD], vec![]),
         ("a length with a sign", cl("+2"), vec![BAD], vec![]),
         ("a negative length", cl("-1"), vec![BAD], vec![]),
@@ -101,7 +106,10 @@ fn framing() -> Vec<Case> {
         ("CHUNKED", te("CHUNKED"), vec![OK], vec!["POST /public/§ hi"]),
         (
             "chunked twice",
-            post("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "2\r\nhi\r\n0\r\n\r\n"),
+            post(
+                "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+                "2\r\nhi\r\n0\r\n\r\n",
+            ),
             vec![OK],
             vec!["POST /public/§ hi"],
         ),
@@ -127,7 +135,10 @@ fn framing() -> Vec<Case> {
         ("a size that is too small", chunked("1", ""), vec![BROKEN_BODY], vec![]),
         (
             "trailers",
-            chunked("2", "X-Auth-Subject: root\r\nAuthorization: Bearer x\r\nHost: evil.example\r\n"),
+            chunked(
+                "2",
+                "X-Auth-Subject: root\r\nAuthorization: Bearer x\r\nHost: evil.example\r\n",
+            ),
             vec![OK],
             vec!["POST /public/§ hi"],
         ),
@@ -224,15 +235,55 @@ fn upgrades() -> Vec<Case> {
         ("a host with a space", host("a.example b"), vec![INVALID_REQUEST], vec![]),
         ("a host and a path", host("a.example/inner/§?"), vec![MISSING_TOKEN], vec![]),
         // The runtime says 100 by itself. The one that it does not know is the origin's to answer.
-        ("a body that waits", expect("100-continue"), vec![(100, ""), OK], vec!["POST /public/§ hi"]),
+        (
+            "a body that waits",
+            expect("100-continue"),
+            vec![(100, ""), OK],
+            vec!["POST /public/§ hi"],
+        ),
         ("an expectation", expect("200-ok"), vec![OK], vec!["POST /public/§ hi"]),
-        ("3000 headers", got("GET /public/§ HTTP/1.1", &"X-A: b\r\n".repeat(3_000)), vec![OK], vec!["GET /public/§ "]),
-        ("3000 headers inside", got("GET /inner/§ HTTP/1.1", &"X-A: b\r\n".repeat(3_000)), vec![MISSING_TOKEN], vec![]),
-        ("a header of 100 KB", got("GET /inner/§ HTTP/1.1", &format!("X-A: {}\r\n", "a".repeat(100_000))), vec![MISSING_TOKEN], vec![]),
-        ("a cookie of 100 KB", got("GET /inner/§ HTTP/1.1", &format!("Cookie: {}\r\n", "session=;".repeat(11_000))), vec![MISSING_TOKEN], vec![]),
-        ("a target of 9 KB", got(&format!("GET /public/{} HTTP/1.1", "a".repeat(9_000)), ""), vec![INVALID_REQUEST], vec![]),
-        ("a query of 60 KB", got(&format!("GET /inner/§?{} HTTP/1.1", "a=b&".repeat(15_000)), ""), vec![MISSING_TOKEN], vec![]),
-        ("a head of 2 MB", got("GET /public/§ HTTP/1.1", &format!("X-A: {}\r\n", "a".repeat(2_000_000))), vec![(431, "")], vec![]),
+        (
+            "3000 headers",
+            got("GET /public/§ HTTP/1.1", &"X-A: b\r\n".repeat(3_000)),
+            vec![OK],
+            vec!["GET /public/§ "],
+        ),
+        (
+            "3000 headers inside",
+            got("GET /inner/§ HTTP/1.1", &"X-A: b\r\n".repeat(3_000)),
+            vec![MISSING_TOKEN],
+            vec![],
+        ),
+        (
+            "a header of 100 KB",
+            got("GET /inner/§ HTTP/1.1", &format!("X-A: {}\r\n", "a".repeat(100_000))),
+            vec![MISSING_TOKEN],
+            vec![],
+        ),
+        (
+            "a cookie of 100 KB",
+            got("GET /inner/§ HTTP/1.1", &format!("Cookie: {}\r\n", "session=;".repeat(11_000))),
+            vec![MISSING_TOKEN],
+            vec![],
+        ),
+        (
+            "a target of 9 KB",
+            got(&format!("GET /public/{} HTTP/1.1", "a".repeat(9_000)), ""),
+            vec![INVALID_REQUEST],
+            vec![],
+        ),
+        (
+            "a query of 60 KB",
+            got(&format!("GET /inner/§?{} HTTP/1.1", "a=b&".repeat(15_000)), ""),
+            vec![MISSING_TOKEN],
+            vec![],
+        ),
+        (
+            "a head of 2 MB",
+            got("GET /public/§ HTTP/1.1", &format!("X-A: {}\r\n", "a".repeat(2_000_000))),
+            vec![(431, "")],
+            vec![],
+        ),
     ]
 }
 
@@ -270,7 +321,10 @@ async fn what_can_be_read_as_another_request_is_refused_or_read_as_one() {
         .hits()
         .into_iter()
         .map(|seen| {
-            assert!(seen.folded("x-auth-subject").is_empty() && seen.trailers.is_empty(), "{seen:?}");
+            assert!(
+                seen.folded("x-auth-subject").is_empty() && seen.trailers.is_empty(),
+                "{seen:?}"
+            );
             let body = String::from_utf8_lossy(&seen.body).into_owned();
             (format!("{} {}", seen.method, seen.target), body)
         })

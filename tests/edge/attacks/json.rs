@@ -299,9 +299,8 @@ fn expensive() -> Vec<(&'static str, &'static str, String)> {
         }
         let audiences = vec!["other"; 600];
         let claims = claims_with(json!({ "aud": audiences })).to_string();
-        let token = raw_token(&header, claims, |input| {
-            mint::key_for(algorithm).sign(algorithm, input)
-        });
+        let token =
+            raw_token(&header, claims, |input| mint::key_for(algorithm).sign(algorithm, input));
         tokens.push((algorithm, "audiences", token));
         let inner = format!("{{\"alg\":\"{algorithm}\",\"kid\":\"{kid}\"");
         let crowded = format!("{inner},{}}}", String::from_utf8(members(500)).unwrap());

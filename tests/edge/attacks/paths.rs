@@ -9,24 +9,97 @@ use mint::{token, token_with};
 /// A target whose segments are names of ours and of others, each written as some parser would read it.
 fn tricky_target() -> impl Strategy<Value = String> {
     let separators = [
-        "/", "/", "/", "//", "/./", "/../", "/x/../", "/x/%2e%2E/", "\\", "/.%2e/", "%2f", "%5C",
-        "%252f", "/;/", "/;x/", "/..;/", "/x/..;/", "/.../", "/%09/", "/ /", "/%20/", "\u{ef}\u{bc}\u{8f}",
+        "/",
+        "/",
+        "/",
+        "//",
+        "/./",
+        "/../",
+        "/x/../",
+        "/x/%2e%2E/",
+        "\\",
+        "/.%2e/",
+        "%2f",
+        "%5C",
+        "%252f",
+        "/;/",
+        "/;x/",
+        "/..;/",
+        "/x/..;/",
+        "/.../",
+        "/%09/",
+        "/ /",
+        "/%20/",
+        "\u{ef}\u{bc}\u{8f}",
     ];
     let names = [
-        "admin", "admin", "admin", "ADMIN", "Admin", "%61dmin", "a%64min", "%2561dmin", "%41DMIN",
-        "admin.", "admin;x", "admin;", "admin%20", "admin%00", "admin%0a", "admin%3b", "\u{ef}\u{bd}\u{81}dmin",
-        "%EF%BD%81dmin", "ad%u006din", "adm%c4%b1n", "public", "Public", "a", "", "..", ".", "%2e%2e", "%2E",
-        "%c0%ae%c0%ae", "_edgeward", "%5fedgeward", "x",
+        "admin",
+        "admin",
+        "admin",
+        "ADMIN",
+        "Admin",
+        "%61dmin",
+        "a%64min",
+        "%2561dmin",
+        "%41DMIN",
+        "admin.",
+        "admin;x",
+        "admin;",
+        "admin%20",
+        "admin%00",
+        "admin%0a",
+        "admin%3b",
+        "\u{ef}\u{bd}\u{81}dmin",
+        "%EF%BD%81dmin",
+        "ad%u006din",
+        "adm%c4%b1n",
+        "public",
+        "Public",
+        "a",
+        "",
+        "..",
+        ".",
+        "%2e%2e",
+        "%2E",
+        "%c0%ae%c0%ae",
+        "_edgeward",
+        "%5fedgeward",
+        "x",
     ];
     let ends = [
-        "", "", "", "/", "?", "?a=/public", "?/../admin", "%3fx", "%3Fa=/public", "#x", "%23", "/..",
-        "/.", ";", ".", "..", "%2f", "\\", "%00", "%", "%zz", "&", "?%2f..%2fadmin", "\u{e9}", "{}", "\"",
-        "|", "^", "`", "'",
+        "",
+        "",
+        "",
+        "/",
+        "?",
+        "?a=/public",
+        "?/../admin",
+        "%3fx",
+        "%3Fa=/public",
+        "#x",
+        "%23",
+        "/..",
+        "/.",
+        ";",
+        ".",
+        "..",
+        "%2f",
+        "\\",
+        "%00",
+        "%",
+        "%zz",
+        "&",
+        "?%2f..%2fadmin",
+        "\u{e9}",
+        "{}",
+        "\"",
+        "|",
+        "^",
+        "`",
+        "'",
     ];
-    let part = (
-        proptest::sample::select(separators.to_vec()),
-        proptest::sample::select(names.to_vec()),
-    );
+    let part =
+        (proptest::sample::select(separators.to_vec()), proptest::sample::select(names.to_vec()));
     let parts = proptest::collection::vec(part, 1..4);
     (parts, proptest::sample::select(ends.to_vec())).prop_map(|(parts, end)| {
         let path: String =
@@ -136,7 +209,8 @@ async fn the_path_that_is_judged_is_the_path_that_arrives_however_it_is_written(
             sent(get(&target).bearer(&user)).await,
             sent(get(&target).bearer(&admin)).await,
         );
-        for (who, (status, seen)) in [("nobody", &nobody), ("a user", &user), ("the admin", &admin)] {
+        for (who, (status, seen)) in [("nobody", &nobody), ("a user", &user), ("the admin", &admin)]
+        {
             assert!(matches!(status, 200 | 400 | 401 | 403 | 404 | 405), "{target}: {status}");
             let Some(seen) = seen else {
                 assert_ne!(*status, 200, "{target}");
@@ -184,19 +258,51 @@ async fn the_host_that_is_judged_is_the_host_that_arrives() {
     .await;
     let mut arrived = 0;
     for target in [
-        "/x", "//inner.example/x", "http://inner.example/x", "http://outer.example/x",
-        "HTTP://INNER.EXAMPLE/x", "https://inner.example/x", "ws://inner.example/x",
-        "ftp://inner.example/x", "http://inner.example:80/x", "http://a@inner.example/x",
-        "http://inner.example@outer.example/x", "http:inner.example/x", "http:/inner.example/x",
-        "http:///x", "javascript:x", "inner.example/x", "*", "@inner.example/x", "?@inner.example/x",
-        ".inner.example/x", ":80/x", "\\\\inner.example\\x",
+        "/x",
+        "//inner.example/x",
+        "http://inner.example/x",
+        "http://outer.example/x",
+        "HTTP://INNER.EXAMPLE/x",
+        "https://inner.example/x",
+        "ws://inner.example/x",
+        "ftp://inner.example/x",
+        "http://inner.example:80/x",
+        "http://a@inner.example/x",
+        "http://inner.example@outer.example/x",
+        "http:inner.example/x",
+        "http:/inner.example/x",
+        "http:///x",
+        "javascript:x",
+        "inner.example/x",
+        "*",
+        "@inner.example/x",
+        "?@inner.example/x",
+        ".inner.example/x",
+        ":80/x",
+        "\\\\inner.example\\x",
     ] {
         for host in [
-            "inner.example", "outer.example", "INNER.example.", "inner.example:8080", "inner.example.",
-            "outer.example:80", "outer.example/", "outer.example#", "outer.example?",
-            "inner.example@outer.example", "outer.example@inner.example", "outer.example\\inner.example",
-            "inner%2eexample", "inner.example%00", "\u{ef}\u{bd}\u{89}nner.example", "inner\u{ad}.example",
-            "[::1]", "127.0.0.1", "2130706433", "inner.example,outer.example", "inner.example outer.example",
+            "inner.example",
+            "outer.example",
+            "INNER.example.",
+            "inner.example:8080",
+            "inner.example.",
+            "outer.example:80",
+            "outer.example/",
+            "outer.example#",
+            "outer.example?",
+            "inner.example@outer.example",
+            "outer.example@inner.example",
+            "outer.example\\inner.example",
+            "inner%2eexample",
+            "inner.example%00",
+            "\u{ef}\u{bd}\u{89}nner.example",
+            "inner\u{ad}.example",
+            "[::1]",
+            "127.0.0.1",
+            "2130706433",
+            "inner.example,outer.example",
+            "inner.example outer.example",
             "",
         ] {
             let before = siege.origin.count();
@@ -212,7 +318,11 @@ async fn the_host_that_is_judged_is_the_host_that_arrives() {
                 assert!(seen.target.starts_with('/'), "{target} at {host}: {seen:?}");
                 assert_eq!(seen.header("host"), [siege.origin.addr.to_string()]);
             } else if let Ok(reply) = reply {
-                assert!(matches!(reply.status, 400 | 401 | 405), "{target} at {host}: {}", reply.status);
+                assert!(
+                    matches!(reply.status, 400 | 401 | 405),
+                    "{target} at {host}: {}",
+                    reply.status
+                );
             }
         }
     }

@@ -488,9 +488,8 @@ async fn the_gates_own_statements_are_no_tokens() {
     // Not as a secret of the issuer either.
     let secret = mint::assertion_jwk()["d"].as_str().unwrap().to_owned();
     for secret in [secret.clone().into_bytes(), from_base64url(&secret), gate::ADMIN_TOKEN.into()] {
-        let token = raw_token(HMAC_HEADER, good_claims().to_string(), |input| {
-            mint::hs256(&secret, input)
-        });
+        let token =
+            raw_token(HMAC_HEADER, good_claims().to_string(), |input| mint::hs256(&secret, input));
         siege.refuses("HMAC", &get("/").bearer(&token), INVALID_TOKEN, "bad_signature").await;
     }
     siege.passes("HMAC", &get("/").bearer(&HMAC.token("HS256", &good_claims()))).await;
