@@ -9,9 +9,12 @@ mod claims;
 mod handshakes;
 mod headers;
 mod http;
+mod jose;
 mod json;
 mod keys;
+mod many;
 mod paths;
+mod published;
 mod tokens;
 
 use std::collections::BTreeMap;
