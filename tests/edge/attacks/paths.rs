@@ -103,7 +103,7 @@ fn tricky_target() -> impl Strategy<Value = String> {
     let parts = proptest::collection::vec(part, 1..4);
     (parts, proptest::sample::select(ends.to_vec())).prop_map(|(parts, end)| {
         let path: String =
-            parts.into_iter().map(|(separator, name)| format!("{separator}{name}")).collect();
+            parts.into_iter().flat_map(|(separator, name)| [separator, name]).collect();
         let slash = if path.starts_with(['/', '\\']) { "" } else { "/" };
         format!("{slash}{path}{end}")
     })

@@ -182,6 +182,11 @@ async fn an_algorithm_wants_a_key_of_its_own_kind_whatever_the_header_says() {
     siege.must_have_held().await;
 }
 
+fn in_hex(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap();
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
 /// Everything of a public key that somebody might have at hand.
 fn public_texts(key: &Key) -> Vec<(String, Vec<u8>)> {
     let (jwk, pem, der) = (key.jwk(), key.pem(), key.spki());
@@ -231,7 +236,7 @@ fn public_texts(key: &Key) -> Vec<(String, Vec<u8>)> {
     .map(|(form, text)| (form.to_owned(), text.into_bytes()))
     .collect::<Vec<_>>();
     let mut bytes = |form: &str, bytes: Vec<u8>| {
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = in_hex(&bytes);
         texts.push((format!("{form} in hex"), hex.clone().into_bytes()));
         texts.push((format!("{form} in HEX"), hex.to_uppercase().into_bytes()));
         texts.push((format!("{form} in base64url"), base64url(&bytes).into_bytes()));
