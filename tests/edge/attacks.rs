@@ -6,6 +6,8 @@
 
 mod admin;
 mod claims;
+mod confusion;
+mod credentials;
 mod handshakes;
 mod headers;
 mod http;

@@ -1,6 +1,6 @@
 //! Keys that would let anybody sign, or nobody verify: refused when they are loaded, without harm to others.
 
-use super::{super::verification::hex, tokens::encoded_message, *};
+use super::{super::verification::hex, confusion::hmac, tokens::encoded_message, *};
 use mint::{ED25519, HMAC, Key, P256, P384, RSA, from_base64url};
 
 /// Ed25519 points of small order, canonical and not, with and without the sign: under these, `S = 0` with
@@ -153,11 +153,7 @@ fn shared_keys(add: &mut impl FnMut((String, Hostile))) {
     let mut oct = |kid: &str, secret: &[u8], algorithm: &str| {
         let jwk = json!({ "kty": "oct", "k": base64url(secret) });
         let secret = secret.to_vec();
-        add(hostile(kid, jwk, algorithm, move |input| {
-            use aws_lc_rs::hmac;
-            let hash = if algorithm == "HS512" { hmac::HMAC_SHA512 } else { hmac::HMAC_SHA256 };
-            hmac::sign(&hmac::Key::new(hash, &secret), input).as_ref().to_vec()
-        }));
+        add(hostile(kid, jwk, algorithm, move |input| hmac(algorithm, &secret, input)));
     };
     oct("empty", &[], "HS256");
     oct("one byte", &[7], "HS256");
