@@ -283,3 +283,58 @@ async fn connection_names_nothing_of_ours_in_any_spelling() {
     }
     siege.must_have_held().await;
 }
+
+#[tokio::test]
+async fn a_refusal_repeats_nothing_of_what_was_sent() {
+    const MARK: &str = "REFLECTED";
+    let mut siege = Siege::of(|setup| {
+        setup
+            .set("token.sources", json!(["authorization", "cookie:session", "query:access_token"]))
+            .set("token.allowed_origins", json!(["https://app.example"]))
+            .rule(json!({ "path": "/admin", "scopes_all": ["admin"] }))
+    })
+    .await;
+    let marked = |target: &str| {
+        get(target)
+            .header("User-Agent", MARK)
+            .header("Referer", &format!("http://{MARK}/"))
+            .header("Origin", &format!("https://{MARK}.example"))
+            .header("Cookie", &format!("{MARK}={MARK}"))
+            .header("X-Forwarded-Host", MARK)
+            .header(MARK, "<script>")
+    };
+    let target = format!("/{MARK}<script>?{MARK}=\"'<script>&access_token=");
+    let foreign = token_with(json!({ "iss": MARK, "sub": MARK, MARK: MARK }));
+    let header = json!({ "alg": "ES256", "kid": MARK, "typ": "JWT" });
+    let unknown = mint::P256.token_with_header(&header, &claims_with(json!({ "sub": MARK })));
+    let none = hmac_token(format!("{{\"alg\":\"{MARK}\"}}"), good_claims().to_string());
+    let poor = token_with(json!({ "sub": MARK, "scope": MARK }));
+    let with_host = |host: String| marked("/").header("Host", &host);
+    for (name, asked) in [
+        ("no token", marked(&target)),
+        ("no form", marked(&target).bearer(&format!("{MARK} {MARK}"))),
+        ("no token at all", marked(&target).bearer(MARK)),
+        ("another issuer", marked(&target).bearer(&foreign)),
+        ("an unknown key", marked(&target).bearer(&unknown)),
+        ("an unknown algorithm", marked(&target).bearer(&none)),
+        ("no scope", marked(&format!("/admin/{MARK}")).bearer(&poor)),
+        ("in the query", marked(&format!("{target}{foreign}"))),
+        ("a path that hides something", marked(&format!("/{MARK}%00"))),
+        ("a quoted host", with_host(format!("{MARK}\", error=\"x"))),
+        ("a host with a name", with_host(format!("{MARK}@app.example"))),
+        ("a host that is none", with_host(format!("<{MARK}>"))),
+        ("an endpoint", marked(&format!("/_edgeward/{MARK}")).bearer(MARK)),
+        ("the report", marked("/_edgeward/health").bearer(MARK)),
+        ("an explanation", request("POST", "/_edgeward/explain").bearer(MARK).body(MARK)),
+    ] {
+        let reply = asked.send(&siege.gate).await;
+        assert!((400..500).contains(&reply.status), "{name}: {}", reply.status);
+        let all = format!("{:?} {}", reply.headers, reply.text());
+        if all.contains(MARK) || all.contains("<script>") {
+            siege.wrong.push(format!("{name}: {all}"));
+        }
+    }
+    assert!(siege.wrong.is_empty(), "{:#?}", siege.wrong);
+    siege.origin.must_be_untouched();
+    siege.gate.must_be_calm();
+}

@@ -107,3 +107,75 @@ async fn what_is_no_set_of_keys_gives_no_keys_and_does_not_hurt_the_others() {
     assert_eq!(elsewhere.count("/keys"), 0, "a redirect was followed");
     siege.must_have_held().await;
 }
+
+#[tokio::test]
+async fn metadata_of_another_issuer_or_with_a_strange_address_lead_to_no_keys() {
+    let elsewhere = Faults::answering(|_| Reply::new(200, mint::jwks(&[&P256]))).await;
+    let keys = format!("http://{}/keys", elsewhere.addr);
+    // `@` is the issuer itself.
+    let documents: Vec<String> = [
+        json!({ "jwks_uri": keys }),
+        json!({ "issuer": null, "jwks_uri": keys }),
+        json!({ "issuer": ["@"], "jwks_uri": keys }),
+        json!({ "issuer": "@/", "jwks_uri": keys }),
+        json!({ "issuer": "@ ", "jwks_uri": keys }),
+        json!({ "issuer": "@#", "jwks_uri": keys }),
+        json!({ "issuer": "https://issuer.example", "jwks_uri": keys }),
+        json!({ "issuer": "@" }),
+        json!({ "issuer": "@", "jwks_uri": null }),
+        json!({ "issuer": "@", "jwks_uri": [keys] }),
+        json!({ "issuer": "@", "jwks_uri": "" }),
+        json!({ "issuer": "@", "jwks_uri": "/keys" }),
+        json!({ "issuer": "@", "jwks_uri": format!("//{}/keys", elsewhere.addr) }),
+        json!({ "issuer": "@", "jwks_uri": "http://169.254.169.254/latest/meta-data" }),
+        json!({ "issuer": "@", "jwks_uri": "http://keys.example/keys" }),
+        json!({ "issuer": "@", "jwks_uri": "ftp://keys.example/keys" }),
+        json!({ "issuer": "@", "jwks_uri": "file:///etc/passwd" }),
+        json!({ "issuer": "@", "jwks_uri": format!("data:application/json,{}", mint::jwks(&[&P256])) }),
+        json!({ "issuer": "@", "jwks_uri": "javascript:alert(1)" }),
+        json!({ "issuer": "@", "jwks_uri": keys.to_uppercase() }),
+        json!({ "issuer": "@", "jwks_uri": format!(" {keys}") }),
+        json!({ "issuer": "@", "jwks_uri": keys.replace("http://", "http://user:password@") }),
+    ]
+    .into_iter()
+    .map(|document| document.to_string())
+    .chain([
+        format!("{{\"issuer\":\"@\",\"jwks_uri\":\"x\",\"jwks_uri\":\"{keys}\"}}"),
+        format!("{{\"issuer\":\"x\",\"issuer\":\"@\",\"jwks_uri\":\"{keys}\"}}"),
+        format!("[{{\"issuer\":\"@\",\"jwks_uri\":\"{keys}\"}}]"),
+        "<html></html>".to_owned(),
+    ])
+    .collect();
+    let count = documents.len();
+    let good = json!({ "issuer": "@", "jwks_uri": keys }).to_string();
+    let service = Faults::answering(move |asked| {
+        let host = asked.header("host")[0];
+        let at = asked.path().split('/').nth(1).unwrap().to_owned();
+        let document = documents.get(at.parse::<usize>().unwrap()).unwrap_or(&good);
+        Reply::new(200, document.replace('@', &format!("http://{host}/{at}")))
+    })
+    .await;
+    let issuer = |at: usize| format!("http://{}/{at}", service.addr);
+    let mut siege = Siege::of(|mut setup| {
+        setup = setup.without_secret("JWT_KEYS");
+        for at in 0..=count {
+            setup = setup.set(
+                &format!("providers.{at}"),
+                json!({
+                    "name": format!("issuer-{at}"), "issuer": issuer(at), "discovery": true,
+                    "audiences": [mint::AUDIENCE], "algorithms": ["ES256"],
+                }),
+            );
+        }
+        setup
+    })
+    .await;
+    let token = |at: usize| P256.token("ES256", &claims_with(json!({ "iss": issuer(at) })));
+    for at in 0..count {
+        let (name, unavailable) = (format!("document {at}"), (503, "auth_unavailable"));
+        siege.refuses(&name, &get("/").bearer(&token(at)), unavailable, "keys_unavailable").await;
+    }
+    assert_eq!(elsewhere.count("/keys"), 0, "keys were fetched from where they must not be");
+    siege.passes("the good one", &get("/").bearer(&token(count))).await;
+    siege.must_have_held().await;
+}
