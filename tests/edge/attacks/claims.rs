@@ -169,10 +169,8 @@ async fn who_a_token_is_about_is_a_text_or_the_token_is_refused() {
             siege.refuses_token(&name, (&known, &token), "missing_claim").await;
         }
     }
-    for value in ["null"] {
-        let token = hmac_token(HMAC_HEADER, with_text("sub", value));
-        siege.refuses_token("sub null", (&known, &token), "missing_claim").await;
-    }
+    let token = hmac_token(HMAC_HEADER, with_text("sub", "null"));
+    siege.refuses_token("sub null", (&known, &token), "missing_claim").await;
     siege.must_have_held().await;
 }
 
