@@ -257,10 +257,34 @@ async fn no_hostile_key_of_a_set_verifies_and_its_sound_neighbours_do() {
 
 /// The cube root of something that begins like a padded hash and goes on with anything, for the token of
 /// the test below: a signature for every key with the exponent 3, if it is only looked at from the left
-/// (Bleichenbacher 2006, <https://mailarchive.ietf.org/arch/msg/openpgp/5rnE9ZRN1AokBVj3VqblGlP63QE/>).
-const CUBE_ROOT: &str = "032cbfd4a7adc7905583d767520f51640759176d37826f2ef63ae3dc7ac44d9abcbf3f230ac\
-                         1694fa6122c7f235a323adec8172c4b72b910c7790f573c6a00bec2f34cd22cd20febd364ab\
-                         3812a3fd23797fe2d7942";
+/// (Bleichenbacher 2006, <https://www.ietf.org/mail-archive/web/openpgp/current/msg00999.html>).
+const CUBE_ROOT: &str = "32cbfd4a7adc7905583d767520f51640759176d37826f2ef63ae3dc7ac44d9abcbf3f230ac\
+                         1694fa6122c7f235a323adec8172c4b72b910c7790f573c6a00bec2f34cd22cd20febd364a\
+                         b3812a3fd23797fe2d7942";
+
+/// The product of two big-endian numbers, without zeros before it.
+fn product(left: &[u8], right: &[u8]) -> Vec<u8> {
+    let mut sums = vec![0_u32; left.len() + right.len()];
+    for (at, one) in left.iter().rev().enumerate() {
+        for (behind, other) in right.iter().rev().enumerate() {
+            sums[at + behind] += u32::from(*one) * u32::from(*other);
+        }
+    }
+    let mut carry = 0;
+    let mut bytes: Vec<u8> = sums
+        .into_iter()
+        .map(|sum| {
+            let [low, ..] = (sum + carry).to_le_bytes();
+            carry = (sum + carry) >> 8;
+            low
+        })
+        .collect();
+    while bytes.last() == Some(&0) {
+        bytes.pop();
+    }
+    bytes.reverse();
+    bytes
+}
 
 #[tokio::test]
 async fn a_small_exponent_helps_nobody_who_has_no_private_key() {
@@ -271,8 +295,14 @@ async fn a_small_exponent_helps_nobody_who_has_no_private_key() {
     let claims = json!({
         "aud": mint::AUDIENCE, "exp": 4_102_444_800_i64, "iss": mint::ISSUER, "sub": "mallory",
     });
+    let root = hex(CUBE_ROOT);
+    // It is what it is said to be: 0 (which a number does not show) and 1, eight of padding, and the hash.
+    let input = parts(&raw_token(header, claims.to_string(), |_| Vec::new()))[..2].join(".");
+    let message = encoded_message(input.as_bytes());
+    let information = &message[message.len() - 52..];
+    let cube = product(&root, &product(&root, &root));
+    assert!(cube.starts_with(&[&[1], &[0xff; 8][..], information].concat()), "{cube:02x?}");
     let padded = |number: &[u8]| [vec![0; 256 - number.len()], number.to_vec()].concat();
-    let root = hex(&CUBE_ROOT[1..]);
     for (name, signature) in [
         ("the cube root", padded(&root)),
         ("zero", padded(&[])),
