@@ -59,10 +59,12 @@ impl<'a> Offer<'a> {
 
 /// The token in the value of the header, if there is one.
 pub fn token(value: &str) -> Result<Option<Cow<'_, str>>, CredentialsFault> {
-    let Offer { mut tokens, has_marker, is_malformed, .. } = Offer::read(value);
+    let Offer { mut tokens, has_marker, is_malformed, others } = Offer::read(value);
     let token = tokens.pop();
     match token {
         Some(_) if !tokens.is_empty() => Err(CredentialsFault::Several),
+        // Once more, where the origin would see it.
+        Some(token) if others.contains(&&*token) => Err(CredentialsFault::Several),
         _ if is_malformed => Err(CredentialsFault::Malformed),
         Some(token) if is_token(&token) => Ok(Some(token)),
         None if !has_marker => Ok(None),
@@ -133,6 +135,9 @@ mod tests {
             format!("bearer, x, {ENCODED}"),
             format!("{ENCODED}, {ENCODED}"),
             "bearer, x, bearer, y".to_owned(),
+            "bearer, x, chat, x".to_owned(),
+            "x, bearer, x".to_owned(),
+            format!("a.b.c, {ENCODED}"),
         ] {
             assert_eq!(token(&value), Err(CredentialsFault::Several), "{value}");
         }

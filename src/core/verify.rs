@@ -481,7 +481,12 @@ fn accepts_type(accepted: &[String], found: &str) -> bool {
 fn short_type(name: &str) -> &str {
     const PREFIX: &str = "application/";
     match name.split_at_checked(PREFIX.len()) {
-        Some((prefix, rest)) if prefix.eq_ignore_ascii_case(PREFIX) && !rest.contains('/') => rest,
+        // What is left of the prefix alone would be the name of no type at all.
+        Some((prefix, rest))
+            if prefix.eq_ignore_ascii_case(PREFIX) && !rest.contains('/') && !rest.is_empty() =>
+        {
+            rest
+        }
         _ => name,
     }
 }

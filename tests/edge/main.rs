@@ -19,6 +19,7 @@
 
 mod admin;
 mod alerts;
+mod attacks;
 mod auth_service;
 mod cache;
 mod cli;

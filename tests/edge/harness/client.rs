@@ -25,7 +25,7 @@ pub struct Request {
 }
 
 /// A response as it came over the wire.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Reply {
     /// Status code.
     pub status: u16,

@@ -326,6 +326,11 @@ impl Gate {
         assert_eq!(line, None, "{log}");
     }
 
+    /// The processor time that workerd has used.
+    pub fn processor_time(&self) -> Duration {
+        self.workerd.lock().unwrap().processor_time()
+    }
+
     /// The resident memory of workerd in bytes.
     pub fn rss(&self) -> u64 {
         self.workerd.lock().unwrap().resident_bytes()

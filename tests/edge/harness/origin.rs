@@ -199,7 +199,9 @@ impl Origin {
     /// The latest request.
     #[track_caller]
     pub fn last(&self) -> Seen {
-        self.hits().pop().expect("a request at the origin")
+        let seen = self.log.seen.lock().unwrap();
+        let (_, last) = seen.last_key_value().expect("a request at the origin");
+        last.clone()
     }
 
     /// Fails if anything reached the origin.
