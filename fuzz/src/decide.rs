@@ -3,6 +3,7 @@
 //!
 //! The input is a packed head ([`RequestHead::unpack`]) in which `{0}` to `{9}` stand for tokens.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use base64::Engine as _;
@@ -158,10 +159,10 @@ fn decoded(text: &str) -> Option<String> {
 /// The claims of every good token that is anywhere in the request, however it is written.
 fn claims_anywhere(packed: &str) -> Vec<Map<String, Value>> {
     let is_of_token = |one: char| one.is_ascii_alphanumeric() || "-._~+/".contains(one);
-    let mut texts: Vec<String> = Vec::new();
+    let mut texts: BTreeSet<String> = BTreeSet::new();
     for text in [packed.to_owned(), all_decoded(packed)] {
         for run in text.split(|one: char| !is_of_token(one)) {
-            texts.push(run.to_owned());
+            texts.insert(run.to_owned());
             if let Some(encoded) = run.strip_prefix("base64url.bearer.authorization.k8s.io.") {
                 let bytes = model::base64url(encoded).unwrap_or_default();
                 texts.extend(String::from_utf8(bytes).ok());

@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 
 use crate::targets;
 
+/// This is a test of two packages.
 fn corpora() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus")
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = package.join("fuzz/corpus");
+    if folder.is_dir() { folder } else { package.join("corpus") }
 }
 
 fn files(target: &str) -> Vec<PathBuf> {
