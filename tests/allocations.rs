@@ -93,7 +93,9 @@ fn of_length(before: &str, piece: &str, after: &str, bytes: usize) -> String {
 
 /// JSON that takes the most memory for its length, as far as we know.
 fn dense_json(bytes: usize) -> Vec<String> {
-    let different: String = (0..bytes / 8).map(|number| format!(",\"{number:x}\":0")).collect();
+    let different: Vec<String> =
+        (0..bytes / 8).map(|number| format!(",\"{number:x}\":0")).collect();
+    let different = different.concat();
     vec![
         of_length("[0", ",0", "]", bytes),
         of_length("[[]", ",[]", "]", bytes),

@@ -1,5 +1,10 @@
 //! Which rules a request must satisfy.
-#![allow(clippy::unwrap_used, reason = "clippy does not take the helpers of a test for a test")]
+#![allow(
+    unreachable_pub,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "clippy does not take the helpers of a test for a test"
+)]
 
 use edgeward::core::path::{PathError, RequestPath};
 use edgeward::core::rules::{

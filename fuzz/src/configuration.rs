@@ -1,7 +1,7 @@
 //! The configuration: it is good, or every message about it says where the mistake is; and no gate that comes
 //! of it lets a stranger pass where no rule says so.
 
-use edgeward::core::access::{Access, Enforcement};
+use edgeward::core::access::{Access, Enforcement, Requirement};
 use edgeward::core::config::{Settings, admin_path_of};
 use edgeward::core::request::RequestHead;
 use edgeward::gate::{Bindings, Decision, Findings, Gate};
@@ -65,7 +65,7 @@ fn check_strangers(gate: &Gate<HmacAlone>) {
     let is_open = rules.iter().any(|(_, requirement)| {
         requirement.access != Access::Required || requirement.enforce == Enforcement::Shadow
     });
-    for (path, _) in rules.iter().chain([("/", &Default::default())]) {
+    for (path, _) in rules.iter().chain([("/", &Requirement::default())]) {
         let packed = format!("GET\nhttps://edge.example{path}");
         let head = RequestHead::unpack(&packed);
         let decision = gate.decide(&head, NOW * 1_000, &mut Findings::default());

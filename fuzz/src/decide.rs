@@ -62,9 +62,20 @@ pub fn check(data: &[u8]) {
     GATE.with(|gate| check_request(gate, &packed));
 }
 
+/// Whether the platform could report this: it has a scheme of its own, and no control characters in headers.
+fn is_possible(head: &RequestHead<'_>) -> bool {
+    let is_plain = |text: &&str| !text.contains(|one: char| one.is_control() && one != '\t');
+    let headers = head.headers.iter().flat_map(|(name, value)| [*name, *value]);
+    ["http", "https"].contains(&head.scheme)
+        && headers.chain([head.method, head.authority]).all(|text| is_plain(&text))
+}
+
 /// Checks a packed head.
 pub fn check_request(gate: &Gate<HmacAlone>, packed: &str) {
     let head = RequestHead::unpack(packed);
+    if !is_possible(&head) {
+        return;
+    }
     let decide = || {
         let decision = gate.decide(&head, NOW * 1_000, &mut Findings::default());
         decision.map_err(|denial| denial.reason)
@@ -169,7 +180,7 @@ fn claims_anywhere(packed: &str) -> Vec<Map<String, Value>> {
             }
         }
     }
-    texts.iter().filter_map(|text| model::accepted(text, NOW).flatten()).collect()
+    texts.iter().filter_map(|text| model::accepted(text, NOW).ok().flatten()).collect()
 }
 
 fn all_decoded(text: &str) -> String {

@@ -1,5 +1,6 @@
 //! A JWK Set, as an issuer publishes it, as KV keeps it and as a secret holds it.
 
+use edgeward::core::algorithm::Algorithm;
 use edgeward::core::json::parse_strict;
 use edgeward::core::keys::{Material, VerificationKey};
 use edgeward::core::remote_keys::{KeptSet, jwks_uri};
@@ -39,7 +40,7 @@ fn check_published(key: &VerificationKey, listed: &[Value]) {
     let entry = listed.iter().find(is_entry).expect("an entry of its name");
     assert!(entry.get("d").is_none() || listed.iter().filter(is_entry).count() > 1);
     let mut jwk = key.material.public_jwk().expect("it is public");
-    for (name, value) in [("kid", key.kid.as_deref()), ("alg", key.algorithm.map(|one| one.name()))]
+    for (name, value) in [("kid", key.kid.as_deref()), ("alg", key.algorithm.map(Algorithm::name))]
     {
         if let Some(value) = value {
             jwk[name] = value.into();

@@ -29,7 +29,7 @@ pub fn check(data: &[u8]) {
             assert_eq!(Published::open(&key, &head.seal(&key)), Ok(head.clone()));
             assert!(head.as_of(NOW * 1_000) <= (NOW * 1_000).min(head.at));
             let part = Published::part_of(head.number);
-            assert!(part % PART_NUMBERS == 0 && part <= head.number);
+            assert!(part.is_multiple_of(PART_NUMBERS) && part <= head.number);
             assert!(head.number - part <= PART_NUMBERS);
         }
         Err(rejected) => {

@@ -214,32 +214,33 @@ pub struct Parts {
     pub signed: String,
 }
 
-/// Takes a token apart. The outer `None` stands for what is too deep to be compared.
-#[must_use]
-pub fn parts(text: &str) -> Option<Option<Parts>> {
+/// What is deeper than [`DEPTH`], and so compared with nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct TooDeep;
+
+/// Takes a token apart, if it is one.
+pub fn parts(text: &str) -> Result<Option<Parts>, TooDeep> {
     let texts: Vec<&str> = text.split('.').collect();
-    let [header, claims, signature] = texts.as_slice() else { return Some(None) };
+    let [header, claims, signature] = texts.as_slice() else { return Ok(None) };
     let object = |part: &str| match base64url(part).map(|bytes| json(&bytes)) {
-        Some(Read::TooDeep) => None,
-        Some(Read::Value(Value::Object(object))) => Some(Some(object)),
-        _ => Some(None),
+        Some(Read::TooDeep) => Err(TooDeep),
+        Some(Read::Value(Value::Object(object))) => Ok(Some(object)),
+        _ => Ok(None),
     };
     let (header_object, claims_object) = (object(header)?, object(claims)?);
-    Some((|| {
-        Some(Parts {
-            header: header_object?,
-            claims: claims_object?,
-            signature: base64url(signature)?,
-            signed: format!("{header}.{claims}"),
-        })
-    })())
+    let (Some(header_object), Some(claims), Some(signature)) =
+        (header_object, claims_object, base64url(signature))
+    else {
+        return Ok(None);
+    };
+    let signed = format!("{header}.{}", texts[1]);
+    Ok(Some(Parts { header: header_object, claims, signature, signed }))
 }
 
 /// Whether the gate of the fixture may let this token pass at `now`, whatever the rule: the claims if it
-/// may. The outer `None` is that of [`parts`].
-#[must_use]
-pub fn accepted(text: &str, now: i64) -> Option<Option<Map<String, Value>>> {
-    let Some(Parts { header, claims, signature, signed }) = parts(text)? else { return Some(None) };
+/// may.
+pub fn accepted(text: &str, now: i64) -> Result<Option<Map<String, Value>>, TooDeep> {
+    let Some(Parts { header, claims, signature, signed }) = parts(text)? else { return Ok(None) };
     let text_of = |object: &Map<String, Value>, name: &str| match object.get(name) {
         Some(Value::String(text)) => Some(text.clone()),
         _ => None,
@@ -293,7 +294,7 @@ pub fn accepted(text: &str, now: i64) -> Option<Option<Map<String, Value>>> {
         && header_is_good
         && claims_are_good
         && signature == mac(signed.as_bytes());
-    Some(is_good.then_some(claims))
+    Ok(is_good.then_some(claims))
 }
 
 /// RFC 7515 section 4.1.9: `application/` may be left out of a type without another slash.

@@ -54,15 +54,12 @@ fn decoded(bytes: &[u8]) -> Vec<u8> {
     let mut rest = bytes;
     while let Some((first, others)) = rest.split_first() {
         let digit = |at: usize| others.get(at).and_then(|one| char::from(*one).to_digit(16));
-        rest = match (first, digit(0), digit(1)) {
-            (b'%', Some(high), Some(low)) => {
-                decoded.extend(u8::try_from(high << 4 | low).ok());
-                &others[2..]
-            }
-            _ => {
-                decoded.push(*first);
-                others
-            }
+        rest = if let (b'%', Some(high), Some(low)) = (first, digit(0), digit(1)) {
+            decoded.extend(u8::try_from(high << 4 | low).ok());
+            &others[2..]
+        } else {
+            decoded.push(*first);
+            others
         };
     }
     decoded
