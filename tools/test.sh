@@ -90,6 +90,15 @@ else
     skip "fuzzing (rustup toolchain install nightly, and a compiler for C++); the corpora were replayed"
 fi
 
+step "hostile input in Miri"
+if cargo +nightly miri --version >/dev/null 2>&1; then
+    tools/miri.sh
+elif [ -n "${CI:-}" ]; then
+    fail "Miri is missing: rustup component add --toolchain nightly miri rust-src"
+else
+    skip "Miri (rustup component add --toolchain nightly miri rust-src)"
+fi
+
 step "build"
 make -s build
 

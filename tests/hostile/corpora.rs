@@ -49,6 +49,7 @@ targets! {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "it is about files alone, and slow there")]
 fn every_target_and_every_corpus_is_replayed() {
     let names: BTreeSet<String> = NAMES.iter().map(|name| (*name).to_owned()).collect();
     let file_names = |folder: PathBuf| -> BTreeSet<String> {
@@ -61,6 +62,7 @@ fn every_target_and_every_corpus_is_replayed() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "it is about files alone, and slow there")]
 fn the_corpora_stay_small() {
     let size = |file: &PathBuf| fs::metadata(file).unwrap().len();
     for target in NAMES {
