@@ -17,7 +17,21 @@ pub fn check(data: &[u8]) {
                 parse_strict(found.to_string().as_bytes()).expect("it was written from JSON");
             assert!(same(&again, &found), "{again} {found}");
         }
+        // Next to the limit, one digit more or less decides.
+        (Err(_), Read::Value(value)) | (Ok(value), Read::Refused) if has_border(&value) => {}
         (found, expected) => panic!("{found:?} {expected:?}"),
+    }
+}
+
+/// Whether a fraction in it is so close to the limit that it may have been rounded to the other side.
+fn has_border(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => {
+            number.is_f64() && number.as_f64().is_some_and(|it| it.abs() >= 9_007_199_254_740_990.0)
+        }
+        Value::Array(list) => list.iter().any(has_border),
+        Value::Object(members) => members.values().any(has_border),
+        _ => false,
     }
 }
 
