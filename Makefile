@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help dev build test bench load outage fmt lint clean
+.PHONY: help dev build test fuzz bench load outage fmt lint clean
 
 COMMON := Cargo.toml Cargo.lock package-lock.json tools/common.sh tools/install.sh
 SOURCES := $(shell find src -type f) $(COMMON) tools/build.sh
@@ -27,6 +27,10 @@ build/www/page.js: $(PAGE)
 test: ## everything: format, lints, dependencies, and all tests (native, wasm, the built Worker)
 	@tools/test.sh
 
+fuzz: ## a minute of hostile input for each target; EDGEWARD_FUZZ_SECONDS says how long instead
+	@tools/install.sh test
+	@tools/fuzz.sh
+
 bench: ## how fast the Worker is, next to others (minutes; tools/bench.sh says how to measure less)
 	@tools/bench.sh
 
@@ -39,11 +43,13 @@ outage: ## an outage of the auth service under load (tools/outage.sh says how to
 fmt: ## format the Rust sources
 	@cargo fmt
 	@cargo fmt --manifest-path examples/origins/axum/Cargo.toml
+	@cargo fmt --manifest-path fuzz/Cargo.toml
 
 lint: ## format check and lints, native and wasm
 	@tools/install.sh build
 	cargo fmt --check
 	cargo fmt --check --manifest-path examples/origins/axum/Cargo.toml
+	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy --all-targets -- -D warnings
 	cargo clippy --target wasm32-unknown-unknown --features probe --lib --test wasm -- -D warnings
 	cargo clippy --target wasm32-unknown-unknown --features page --lib -- -D warnings

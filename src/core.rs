@@ -4,6 +4,19 @@
 //! randomness and every platform type; `now` is always an argument, in seconds (`NumericDate`), in
 //! [`breaker`] and [`refresh`] in milliseconds (`Millis`).
 #![forbid(unsafe_code)]
+// Beside those in Cargo.toml, which hold for tests, too. No input leads to a panic.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::get_unwrap,
+        clippy::panic_in_result_fn,
+        clippy::string_slice,
+        clippy::todo,
+        clippy::unimplemented,
+        clippy::unreachable,
+        clippy::unwrap_in_result
+    )
+)]
 
 pub mod access;
 pub mod algorithm;

@@ -4,6 +4,19 @@
 //! themselves ([`crate::core`]) and every platform type (`crate::edge`). The numbers in the code
 //! are those of "The life of a request" in docs/architecture.md.
 #![forbid(unsafe_code)]
+// Beside those in Cargo.toml, which hold for tests, too. No input leads to a panic.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::get_unwrap,
+        clippy::panic_in_result_fn,
+        clippy::string_slice,
+        clippy::todo,
+        clippy::unimplemented,
+        clippy::unreachable,
+        clippy::unwrap_in_result
+    )
+)]
 
 mod admin;
 mod boot;

@@ -1,7 +1,10 @@
 //! Which rules a request must satisfy.
-#![allow(clippy::unwrap_used, reason = "clippy does not take the helpers of a test for a test")]
-
-use std::collections::BTreeSet;
+#![allow(
+    unreachable_pub,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "clippy does not take the helpers of a test for a test"
+)]
 
 use edgeward::core::path::{PathError, RequestPath};
 use edgeward::core::rules::{
@@ -9,6 +12,11 @@ use edgeward::core::rules::{
 };
 use proptest::prelude::*;
 use proptest::sample::select;
+
+use crate::obvious::obvious;
+
+#[path = "support/obvious.rs"]
+mod obvious;
 
 fn rule(path: &str, methods: &[&str], hosts: &[&str]) -> Match {
     let owned = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect();
@@ -399,40 +407,6 @@ fn every_mistake_is_reported_at_once_with_its_key_and_its_mend() {
              common, or one of them to be more specific",
         ]
     );
-}
-
-/// The matcher as its documentation reads, rule by rule.
-fn obvious(
-    rules: &[Match],
-    host: &str,
-    method: &str,
-    path: &RequestPath<'_>,
-) -> Vec<Option<usize>> {
-    let segments = |path: &str| {
-        let inner: Vec<String> = path.split('/').skip(1).map(str::to_owned).collect();
-        if inner == [""] { Vec::new() } else { inner }
-    };
-    let best = |reading: &str, folded: bool| {
-        let covers = |rule: &Match| {
-            let rule_path = RequestPath::parse(&rule.path).unwrap();
-            let rule_path = if folded { rule_path.folded() } else { rule_path.literal() };
-            let method_fits = rule.methods.is_empty()
-                || rule.methods.iter().any(|known| known == method)
-                || (method == "HEAD" && rule.methods.iter().any(|known| known == "GET"));
-            let host_fits = rule.hosts.is_empty() || rule.hosts.iter().any(|known| known == host);
-            segments(reading).starts_with(&segments(rule_path)) && method_fits && host_fits
-        };
-        let rank = |rule: &Match| {
-            (segments(&rule.path).len(), !rule.hosts.is_empty(), !rule.methods.is_empty())
-        };
-        let covering = rules.iter().enumerate().filter(|(_, rule)| covers(rule));
-        covering.max_by_key(|(_, rule)| rank(rule)).map(|(index, _)| index)
-    };
-    let mut found = vec![best(path.literal(), false), best(path.folded(), true)];
-    found.extend(path.cut().map(|cut| best(cut, true)));
-    let mut seen = BTreeSet::new();
-    found.retain(|rule| seen.insert(*rule));
-    found
 }
 
 fn some_of(names: &'static [&'static str]) -> impl Strategy<Value = Vec<String>> {

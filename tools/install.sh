@@ -5,6 +5,7 @@
 source "$(dirname "$0")/common.sh"
 
 CARGO_DENY=0.20.2
+CARGO_FUZZ=0.13.2
 KOSOKU=0.1.0
 # The generated bindings and the crate must be of one version; the lock file has it.
 WASM_BINDGEN=$(awk '/^name = "wasm-bindgen"$/ { getline; gsub(/"/, ""); print $3 }' Cargo.lock)
@@ -153,6 +154,7 @@ install_node_packages
 install_crate wasm-bindgen-cli "$WASM_BINDGEN"
 if [ "$1" = test ]; then
     install_crate cargo-deny "$CARGO_DENY" --locked
+    install_crate cargo-fuzz "$CARGO_FUZZ" --locked
     install_kosoku
     install_prometheus
     install_origins

@@ -5,8 +5,9 @@
 source "$(dirname "$0")/common.sh"
 
 WASM=wasm32-unknown-unknown
-# A project of its own, with a lock file of its own.
+# Projects of their own, with lock files of their own.
 AXUM=examples/origins/axum
+FUZZ=fuzz
 skipped=()
 
 step() { printf '\n==> %s\n' "$1"; }
@@ -21,6 +22,7 @@ tools/install.sh test
 step "format"
 cargo fmt --check
 cargo fmt --check --manifest-path "$AXUM/Cargo.toml"
+cargo fmt --check --manifest-path "$FUZZ/Cargo.toml"
 if command -v go >/dev/null; then
     unformatted=$(gofmt -l examples/origins/go)
     [ -z "$unformatted" ] || fail "gofmt -w $unformatted"
@@ -32,6 +34,7 @@ cargo clippy --target "$WASM" --features edge --lib --test wasm -- -D warnings
 cargo clippy --target "$WASM" --features probe --lib --test wasm -- -D warnings
 cargo clippy --target "$WASM" --features page --lib -- -D warnings
 cargo clippy --locked --manifest-path "$AXUM/Cargo.toml" --target-dir "${CARGO_TARGET_DIR:-target}" -- -D warnings
+cargo clippy --locked --manifest-path "$FUZZ/Cargo.toml" --target-dir "${CARGO_TARGET_DIR:-target}" -- -D warnings
 if command -v go >/dev/null; then (cd examples/origins/go && go vet .); fi
 
 step "documentation"
@@ -40,11 +43,14 @@ RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet
 step "dependencies"
 cargo deny --all-features check --hide-inclusion-graph bans licenses sources
 # Without licences, as with what only the tests need: nobody gets it from us.
-cargo deny --manifest-path "$AXUM/Cargo.toml" --config deny.toml check --hide-inclusion-graph bans sources
+for project in "$AXUM" "$FUZZ"; do
+    cargo deny --manifest-path "$project/Cargo.toml" --config deny.toml check --hide-inclusion-graph bans sources
+done
 # The database of advisories is a repository on GitHub.
 if curl -fsI --max-time 10 https://github.com/RustSec/advisory-db >/dev/null 2>&1; then
     cargo deny --all-features check advisories
     cargo deny --manifest-path "$AXUM/Cargo.toml" --config deny.toml check advisories
+    cargo deny --manifest-path "$FUZZ/Cargo.toml" --config deny.toml check advisories
 else
     skip "advisories (https://github.com/RustSec/advisory-db cannot be reached from here)"
 fi
@@ -73,6 +79,25 @@ for file in tests/*.rs tests/*/main.rs; do
 done
 cargo test --lib --bins --examples "${native[@]}"
 cargo test --doc
+
+step "hostile input"
+# A few seconds for each target; `make fuzz` takes longer.
+if fuzz=$(fuzz_command) && $fuzz build --target-dir target/fuzz; then
+    EDGEWARD_FUZZ_SECONDS=${EDGEWARD_FUZZ_SECONDS:-3} tools/fuzz.sh
+elif [ -n "${CI:-}" ]; then
+    fail "the fuzz targets cannot be built: rustup toolchain install nightly"
+else
+    skip "fuzzing (rustup toolchain install nightly, and a compiler for C++); the corpora were replayed"
+fi
+
+step "hostile input in Miri"
+if cargo +nightly miri --version >/dev/null 2>&1; then
+    tools/miri.sh
+elif [ -n "${CI:-}" ]; then
+    fail "Miri is missing: rustup component add --toolchain nightly miri rust-src"
+else
+    skip "Miri (rustup component add --toolchain nightly miri rust-src)"
+fi
 
 step "build"
 make -s build

@@ -67,6 +67,55 @@ proptest! {
     }
 }
 
+/// Every one, where the property above takes some at random.
+#[test]
+fn no_bit_of_an_accepted_token_can_change_whatever_signed_it() {
+    let signers = [
+        ("HS256", Signer::hmac(1)),
+        ("RS256", Signer::rsa()),
+        ("PS256", Signer::rsa()),
+        ("ES256", Signer::p256()),
+        ("EdDSA", Signer::ed25519()),
+    ];
+    for (algorithm, signer) in signers {
+        let gate = Setup::new(&[algorithm], &signer).gate();
+        let header = json!({ "alg": algorithm, "kid": "k1" });
+        let token = signer.token(&header, &claims_with(json!({})));
+        assert!(present(&gate, &token).is_permitted());
+        let mut tried = 0;
+        for (at, bit) in (0..token.len()).flat_map(|at| (0..8).map(move |bit| (at, bit))) {
+            let mut changed = token.clone().into_bytes();
+            changed[at] ^= 1 << bit;
+            let changed = String::from_utf8(changed).ok().filter(|text| !text.contains('\n'));
+            if let Some(changed) = changed {
+                assert!(!present(&gate, &changed).is_permitted(), "{changed}");
+                tried += 1;
+            }
+        }
+        assert!(tried > 6 * token.len(), "{tried}");
+    }
+}
+
+#[test]
+fn no_character_of_an_accepted_token_can_be_another_or_missing_or_twice() {
+    let signer = Signer::hmac(1);
+    let gate = Setup::new(&["HS256"], &signer).gate();
+    let token = signer.token(&json!({ "alg": "HS256" }), &claims_with(json!({})));
+    assert!(present(&gate, &token).is_permitted());
+    let letters = ('A'..='Z').chain('a'..='z').chain('0'..='9').chain("-_.=+/~".chars());
+    let letters: Vec<String> = letters.map(String::from).collect();
+    for at in 0..token.len() {
+        let (before, after) = (&token[..at], &token[at + 1..]);
+        let letter = &token[at..=at];
+        let others = letters.iter().map(String::as_str).filter(|other| *other != letter);
+        let twice = letter.repeat(2);
+        for other in others.chain(["", twice.as_str()]) {
+            let changed = format!("{before}{other}{after}");
+            assert!(!present(&gate, &changed).is_permitted(), "{changed}");
+        }
+    }
+}
+
 #[test]
 fn the_cache_stays_within_its_bounds_whatever_is_put_in() {
     let signer = Signer::hmac(1);

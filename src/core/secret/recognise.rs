@@ -101,7 +101,12 @@ pub(super) fn is_structured(text: &str) -> bool {
 }
 
 fn is_key_bytes(bytes: &[u8]) -> bool {
-    asn1::shape(bytes).is_some() || is_openssh_private(bytes) || is_ssh_public(bytes)
+    // PEM may stand behind a name in Latin-1, which is no text to anybody else here.
+    const PEM: &[u8] = b"-----BEGIN";
+    asn1::shape(bytes).is_some()
+        || is_openssh_private(bytes)
+        || is_ssh_public(bytes)
+        || bytes.windows(PEM.len()).any(|part| part == PEM)
 }
 
 /// The content of an OpenSSH private key file, once its base64 is decoded.

@@ -381,3 +381,16 @@ fn nesting_of_any_depth_is_refused_without_being_followed() {
         assert!(parse("JWT_KEYS", &deep).is_err() || text == "\\", "{text}");
     }
 }
+
+/// As `openssl pkcs12` prints it, in whose files a name may have any encoding.
+#[test]
+fn pem_behind_a_name_that_is_no_utf_8_makes_no_hmac_key() {
+    for pem in [P256, RSA_SPKI, RSA_CERT, RSA_PRIVATE_PKCS8] {
+        let bytes = [b"Bag Attributes\n    friendlyName: M\xfcller\n", pem.as_bytes()].concat();
+        let k = base64url(&bytes);
+        let jwk = format!(r#"{{"kty":"oct","k":"{k}"}}"#);
+        for text in [base64(&bytes), k, format!("base64:{}", base64(&bytes)), jwk] {
+            assert!(parse("JWT_KEYS", &text).is_err(), "{text}");
+        }
+    }
+}
