@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help dev build test fuzz bench load outage fmt lint clean
+.PHONY: help dev build test fuzz miri bench load outage fmt lint clean
 
 COMMON := Cargo.toml Cargo.lock package-lock.json tools/common.sh tools/install.sh
 SOURCES := $(shell find src -type f) $(COMMON) tools/build.sh
@@ -30,6 +30,9 @@ test: ## everything: format, lints, dependencies, and all tests (native, wasm, t
 fuzz: ## a minute of hostile input for each target; EDGEWARD_FUZZ_SECONDS says how long instead
 	@tools/install.sh test
 	@tools/fuzz.sh
+
+miri: ## the corpora of the fuzz targets in Miri, which needs a nightly toolchain with it
+	@tools/miri.sh
 
 bench: ## how fast the Worker is, next to others (minutes; tools/bench.sh says how to measure less)
 	@tools/bench.sh

@@ -15,14 +15,3 @@ fail() {
 has_prometheus() {
     command -v prometheus >/dev/null && [[ $(promtool --version 2>&1) == *"version 2."* ]]
 }
-
-# What runs cargo-fuzz, which needs flags that only a nightly compiler takes: that of rustup where there is
-# one, else the usual one, told to take them.
-fuzz_command() {
-    command -v cargo-fuzz >/dev/null || return
-    if cargo +nightly --version >/dev/null 2>&1; then
-        echo "cargo +nightly fuzz"
-    else
-        echo "env RUSTC_BOOTSTRAP=1 cargo fuzz"
-    fi
-}

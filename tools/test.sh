@@ -81,22 +81,13 @@ cargo test --lib --bins --examples "${native[@]}"
 cargo test --doc
 
 step "hostile input"
-# A few seconds for each target; `make fuzz` takes longer.
-if fuzz=$(fuzz_command) && $fuzz build --target-dir target/fuzz; then
-    EDGEWARD_FUZZ_SECONDS=${EDGEWARD_FUZZ_SECONDS:-3} tools/fuzz.sh
+# The same each time; `make fuzz` goes on to new ones.
+if command -v c++ >/dev/null; then
+    EDGEWARD_FUZZ_RUNS=3000 tools/fuzz.sh
 elif [ -n "${CI:-}" ]; then
-    fail "the fuzz targets cannot be built: rustup toolchain install nightly"
+    fail "c++ is missing: install the package g++"
 else
-    skip "fuzzing (rustup toolchain install nightly, and a compiler for C++); the corpora were replayed"
-fi
-
-step "hostile input in Miri"
-if cargo +nightly miri --version >/dev/null 2>&1; then
-    tools/miri.sh
-elif [ -n "${CI:-}" ]; then
-    fail "Miri is missing: rustup component add --toolchain nightly miri rust-src"
-else
-    skip "Miri (rustup component add --toolchain nightly miri rust-src)"
+    skip "fuzzing (install the package g++); the corpora were replayed"
 fi
 
 step "build"

@@ -40,6 +40,7 @@ pub fn check(data: &[u8]) {
     let all: Vec<String> = plain.iter().cloned().chain(encoded.iter().flatten().cloned()).collect();
     let expected = match all.as_slice() {
         [_, _, ..] => Err(CredentialsFault::Several),
+        [one] if others.contains(&one.as_str()) => Err(CredentialsFault::Several),
         _ if encoded.contains(&None) => Err(CredentialsFault::Malformed),
         [one] if is_token(one) => Ok(Some(one.as_str())),
         [] if !has_marker => Ok(None),
