@@ -19,11 +19,11 @@ mod paths;
 mod published;
 mod tokens;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::harness::{
     client::Request,
-    mint::{self, base64url, claims as good_claims, claims_with, raw_token},
+    mint::{self, base64url, claims as good_claims, claims_with, now, raw_token},
     *,
 };
 
@@ -44,7 +44,12 @@ struct Siege {
     /// What had to be refused, by its failure id: what it was, and why it had to be.
     refused: BTreeMap<String, (String, &'static str)>,
     wrong: Vec<String>,
+    /// A second of the clock, and how many refusals there were in it.
+    pace: (i64, usize),
 }
+
+/// Of each refusal there is a line in the log: a little less than may be written in a second.
+const REFUSALS_PER_SECOND: usize = 900;
 
 impl Siege {
     async fn of(setup: impl FnOnce(Setup) -> Setup) -> Self {
@@ -53,7 +58,7 @@ impl Siege {
         let setup = setup(Setup::new(&origin).set("log.lines_per_second", 1_000));
         let gate = Gate::start(setup).await;
         let (refused, wrong) = (BTreeMap::new(), Vec::new());
-        Self { origin, gate, permitted: 0, refused, wrong }
+        Self { origin, gate, permitted: 0, refused, wrong, pace: (0, 0) }
     }
 
     /// Sends what has to reach the origin, once.
@@ -77,6 +82,13 @@ impl Siege {
         (status, code): (u16, &str),
         reason: &'static str,
     ) {
+        while self.pace == (now(), REFUSALS_PER_SECOND) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        if self.pace.0 != now() {
+            self.pace = (now(), 0);
+        }
+        self.pace.1 += 1;
         let before = self.origin.count();
         let reply = match client::try_raw(self.gate.addr, &request.bytes()).await {
             Ok(reply) => reply,
@@ -109,7 +121,7 @@ impl Siege {
     /// Fails unless each attempt ended as it had to, for its reason; what was counted is counted by one
     /// isolate from the first attempt to the last; and the origin got what had to pass and nothing else.
     async fn must_have_held(self) {
-        let Self { origin, gate, permitted, refused, mut wrong } = self;
+        let Self { origin, gate, permitted, refused, mut wrong, pace: _ } = self;
         let mut reasons = BTreeMap::new();
         eventually("all refusals are in the log", async || {
             let log = gate.log();
