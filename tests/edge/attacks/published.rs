@@ -55,6 +55,25 @@ fn answers(elsewhere: &str) -> Vec<(&'static str, Reply)> {
     answers
 }
 
+/// A gate of so many issuers and one more, with these names, whose keys it finds in this way.
+async fn fetching(count: usize, issuer: impl Fn(usize) -> (String, &'static str, Value)) -> Siege {
+    Siege::of(|mut setup| {
+        setup = setup.without_secret("JWT_KEYS");
+        for at in 0..=count {
+            let (issuer, way, value) = issuer(at);
+            setup = setup.set(
+                &format!("providers.{at}"),
+                json!({
+                    "name": format!("issuer-{at}"), "issuer": issuer, way: value,
+                    "audiences": [mint::AUDIENCE], "algorithms": ["ES256"],
+                }),
+            );
+        }
+        setup
+    })
+    .await
+}
+
 #[tokio::test]
 async fn what_is_no_set_of_keys_gives_no_keys_and_does_not_hurt_the_others() {
     let set = mint::jwks(&[&P256]);
@@ -69,19 +88,8 @@ async fn what_is_no_set_of_keys_gives_no_keys_and_does_not_hurt_the_others() {
     })
     .await;
     let issuer = |at: usize| format!("{ISSUER}/{at}");
-    let mut siege = Siege::of(|mut setup| {
-        setup = setup.without_secret("JWT_KEYS");
-        for at in 0..=count {
-            setup = setup.set(
-                &format!("providers.{at}"),
-                json!({
-                    "name": format!("issuer-{at}"), "issuer": issuer(at),
-                    "audiences": [mint::AUDIENCE], "algorithms": ["ES256"],
-                    "jwks_uri": format!("http://{}/{at}", service.addr),
-                }),
-            );
-        }
-        setup
+    let mut siege = fetching(count, |at| {
+        (issuer(at), "jwks_uri", format!("http://{}/{at}", service.addr).into())
     })
     .await;
     let token = |at: usize| P256.token("ES256", &claims_with(json!({ "iss": issuer(at) })));
@@ -146,20 +154,7 @@ async fn metadata_of_another_issuer_or_with_a_strange_address_lead_to_no_keys() 
     })
     .await;
     let issuer = |at: usize| format!("http://{}/{at}", service.addr);
-    let mut siege = Siege::of(|mut setup| {
-        setup = setup.without_secret("JWT_KEYS");
-        for at in 0..=count {
-            setup = setup.set(
-                &format!("providers.{at}"),
-                json!({
-                    "name": format!("issuer-{at}"), "issuer": issuer(at), "discovery": true,
-                    "audiences": [mint::AUDIENCE], "algorithms": ["ES256"],
-                }),
-            );
-        }
-        setup
-    })
-    .await;
+    let mut siege = fetching(count, |at| (issuer(at), "discovery", true.into())).await;
     let token = |at: usize| P256.token("ES256", &claims_with(json!({ "iss": issuer(at) })));
     for at in 0..count {
         let (name, unavailable) = (format!("document {at}"), (503, "auth_unavailable"));
