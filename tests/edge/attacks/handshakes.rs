@@ -22,12 +22,7 @@ fn odd(method: &str, headers: &[(&str, &str)]) -> Request {
 async fn siege() -> Siege {
     Siege::of(|setup| {
         setup
-            .set("forward.claim_to_headers", json!({ "X-Auth-Subject": "sub" }))
-            .set(
-                "token.sources",
-                json!(["authorization", "websocket-protocol", "cookie:session", "query:token"]),
-            )
-            .set("token.allowed_origins", json!(["https://app.example"]))
+            .every_source_of_a_handshake()
             .rule(json!({ "path": "/admin", "scopes_all": ["admin"] }))
             .rule(json!({ "path": "/native", "websocket": "handshake" }))
     })

@@ -127,6 +127,14 @@ impl Setup {
         self.rule(json!({ "path": path, "access": access }))
     }
 
+    /// Takes tokens from everywhere where a handshake can carry one; the origin is told the subject.
+    pub fn every_source_of_a_handshake(self) -> Self {
+        let sources = ["authorization", "websocket-protocol", "cookie:session", "query:token"];
+        self.set("forward.claim_to_headers", json!({ "X-Auth-Subject": "sub" }))
+            .set("token.sources", sources)
+            .set("token.allowed_origins", ["https://app.example"])
+    }
+
     /// Adds or replaces a secret binding.
     pub fn secret(mut self, name: &str, text: &str) -> Self {
         self = self.without_secret(name);

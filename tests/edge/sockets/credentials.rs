@@ -5,16 +5,7 @@ use super::*;
 #[tokio::test]
 async fn a_token_is_taken_from_every_source_and_the_origin_sees_none() {
     let sockets = Sockets::start(None).await;
-    let gate = gate(&sockets, |setup| {
-        setup
-            .set("forward.claim_to_headers", json!({ "X-Auth-Subject": "sub" }))
-            .set(
-                "token.sources",
-                json!(["authorization", "websocket-protocol", "cookie:session", "query:token"]),
-            )
-            .set("token.allowed_origins", json!(["https://app.example"]))
-    })
-    .await;
+    let gate = gate(&sockets, Setup::every_source_of_a_handshake).await;
     let token = token();
     let encoded =
         format!("base64url.bearer.authorization.k8s.io.{}", mint::base64url(token.as_bytes()));
