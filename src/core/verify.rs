@@ -16,6 +16,7 @@
 //! these checks. Out of scope: credentials before them, rules after them ([`crate::gate`]).
 
 use std::fmt;
+use std::hint::black_box;
 
 use jwt_compact::AlgorithmSignature;
 use jwt_compact::alg::{Hs256, Hs256Key, Hs384, Hs384Key, Hs512, Hs512Key};
@@ -34,6 +35,9 @@ use super::token::{TokenFault, UntrustedToken};
 /// The platform's own cryptography: asymmetric signatures are ten times slower in wasm than in
 /// the runtime's native code. HMAC is not its business.
 pub trait SignatureEngine {
+    /// Whether a token whose key is not there takes as long as one whose signature is wrong, see
+    /// [`authenticate`]. Not where nobody waits who should not know the difference.
+    const HIDES_UNKNOWN_KEYS: bool = true;
     /// A verification key in the platform's form.
     type Key;
     /// A signing key in the platform's form.
@@ -139,6 +143,16 @@ impl<K> ReadyKey<K> {
                     && engine.verify(algorithm, key, message, signature)
             }
             (Handle::Hmac(_), _) => false,
+        }
+    }
+}
+
+impl<K> ReadyKey<K> {
+    /// Whether a signature of this length takes the whole work of a verification.
+    const fn takes(&self, length: usize) -> bool {
+        match &self.handle {
+            Handle::Hmac(_) => true,
+            Handle::Native { signature_bytes, .. } => length == *signature_bytes,
         }
     }
 }
@@ -455,6 +469,9 @@ fn is_access_token(claims: &Map<String, Value>) -> bool {
 }
 
 /// Checks a signature by the key that `key_id` and `algorithm` choose among one issuer's keys.
+///
+/// Where there is no such key, it is checked by another one of the algorithm, and nobody asks what came of
+/// that: how long a refusal takes must not tell which keys there are.
 pub(crate) fn authenticate<'k, E: SignatureEngine>(
     keys: &'k [ReadyKey<E::Key>],
     engine: &E,
@@ -463,13 +480,21 @@ pub(crate) fn authenticate<'k, E: SignatureEngine>(
     message: &[u8],
     signature: &[u8],
 ) -> Result<&'k ReadyKey<E::Key>, Reason> {
+    let is_right = |key: &&ReadyKey<E::Key>| key.verify(engine, algorithm, message, signature);
     // (6)
-    let chosen = keys::select(keys, key_id, algorithm).map_err(|none| match none {
-        NoKey::Unknown => Reason::UnknownKey,
-        NoKey::Ambiguous => Reason::AmbiguousKey,
+    let chosen = keys::select(keys, key_id, algorithm).map_err(|none| {
+        if E::HIDES_UNKNOWN_KEYS {
+            let could_be = |key: &&ReadyKey<E::Key>| {
+                key.description.serves(algorithm) && key.takes(signature.len())
+            };
+            black_box(keys.iter().find(could_be).is_some_and(|key| is_right(&key)));
+        }
+        match none {
+            NoKey::Unknown => Reason::UnknownKey,
+            NoKey::Ambiguous => Reason::AmbiguousKey,
+        }
     })?;
     // (7)
-    let is_right = |key: &&ReadyKey<E::Key>| key.verify(engine, algorithm, message, signature);
     chosen.into_iter().find(is_right).ok_or(Reason::BadSignature)
 }
 

@@ -51,6 +51,8 @@ struct TwoPasses<'a> {
 }
 
 impl SignatureEngine for &TwoPasses<'_> {
+    /// A question about a key that is not the token's would be a strange one.
+    const HIDES_UNKNOWN_KEYS: bool = false;
     /// A public JWK.
     type Key = Value;
     type SigningKey = ();

@@ -32,6 +32,7 @@ mod revocations;
 mod shadow;
 mod sockets;
 mod texts;
+mod timing;
 #[allow(dead_code, reason = "the benchmarks use the rest of it")]
 #[path = "../support/usual.rs"]
 mod usual;
