@@ -38,6 +38,7 @@ mod page;
 mod paths;
 mod playbooks;
 mod published_keys;
+mod resets;
 mod revocations;
 mod rotation;
 mod services;
