@@ -36,7 +36,8 @@ pub fn bindings_without_assertion(origin: &str, algorithms: &[String], keys: &[V
     bindings_with(&settings, keys)
 }
 
-fn bindings_with(settings: &Value, keys: &[Value]) -> String {
+/// The bindings of a gate with these settings.
+pub fn bindings_with(settings: &Value, keys: &[Value]) -> String {
     [
         json_binding("AUTH", settings),
         text_binding("JWT_KEYS", &json!({ "keys": keys }).to_string()),
@@ -47,7 +48,7 @@ fn bindings_with(settings: &Value, keys: &[Value]) -> String {
 }
 
 /// The settings of a middling application: ten rules, four claims for the origin, an assertion.
-fn settings(origin: &str, algorithms: &[String]) -> Value {
+pub fn settings(origin: &str, algorithms: &[String]) -> Value {
     let mut provider = provider(algorithms);
     provider["token_types"] = json!(["at+jwt"]);
     json!({

@@ -1,0 +1,136 @@
+//! What abuse costs those who are welcome: `make abuse`. A hundred users of the built Worker in workerd ask as
+//! fast as they get answers, beside a thousand connections that do the same with tokens that are no good, with
+//! heads that never end, with headers that nobody needs. They must get at least nine tenths of what they get
+//! beside a thousand connections with good tokens: abuse costs no more than use. Then come millions of
+//! requests of which none is like another, and memory must not grow.
+//!
+//! The variables that change it are in tools/abuse.sh.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::disallowed_methods,
+    unreachable_pub,
+    reason = "a panic says what is wrong with a measurement, and who measures asks for the time"
+)]
+
+#[path = "support/connection.rs"]
+mod connection;
+#[path = "abuse/crowd.rs"]
+mod crowd;
+#[allow(dead_code, reason = "other measurements use the rest")]
+#[path = "support/edgeward.rs"]
+mod edgeward;
+#[path = "abuse/kinds.rs"]
+mod kinds;
+#[path = "support/machine.rs"]
+mod machine;
+#[path = "abuse/memory.rs"]
+mod memory;
+#[allow(
+    dead_code,
+    clippy::needless_pass_by_value,
+    reason = "the tests use more of it, in one line"
+)]
+#[path = "../tests/edge/harness/mint.rs"]
+mod mint;
+#[path = "support/origin.rs"]
+mod origin;
+#[path = "support/pinning.rs"]
+mod pinning;
+#[path = "abuse/publisher.rs"]
+mod publisher;
+#[path = "abuse/report.rs"]
+mod report;
+#[path = "../tests/support/workerd.rs"]
+mod workerd;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crowd::Others;
+use kinds::{Kind, PUBLISHING_ISSUER, Supply};
+use origin::Origin;
+use pinning::Cpus;
+use publisher::Publisher;
+use report::{Report, Row};
+use workerd::{Files, Workerd, binary, origin_service};
+
+/// How long each kind of abuse lasts in each round, and how many rounds there are, unless it is said.
+const SECONDS: u64 = 10;
+const ROUNDS: u64 = 3;
+/// An hour of a thousand requests a second.
+const FLOOD: u64 = 3_600_000;
+/// How often the keys of an issuer may be fetched for tokens whose key is not there.
+pub const COOLDOWN: Duration = Duration::from_secs(30);
+/// As with `make load`: see docs/performance.md, "Under load".
+const V8_FLAGS: [&str; 1] = ["--max-semi-space-size=1"];
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let duration = Duration::from_secs(setting("EDGEWARD_ABUSE_SECONDS").unwrap_or(SECONDS));
+    let rounds = setting("EDGEWARD_ABUSE_ROUNDS").unwrap_or(ROUNDS);
+    let flood = setting("EDGEWARD_ABUSE_FLOOD").unwrap_or(FLOOD);
+    let cpus = Cpus::take();
+    let origin = Origin::start();
+    let publisher = Publisher::start(mint::jwks(&[&mint::P384, &mint::P256])).await;
+    let supply = Arc::new(Supply::new());
+
+    let mut rows = Vec::new();
+    let began = tokio::time::Instant::now();
+    let workerd = start(&origin, &publisher, &cpus);
+    let references = [Others::Send(Kind::REFERENCE), Others::Idle];
+    let sending = Kind::ABUSE.map(Others::Send);
+    let all = references.into_iter().chain([Others::Nobody, Others::Drip, Others::Huge]);
+    for round in 0..rounds {
+        for others in all.clone().chain(sending) {
+            let outcome = crowd::gather(workerd.address, &supply, others, duration).await;
+            eprintln!("round {}: {}: {:.0}/s", round + 1, report::name(others), outcome.users);
+            rows.push(Row { round, others, outcome });
+        }
+    }
+    let asked = (publisher.asked(), began.elapsed());
+    drop(workerd);
+
+    eprintln!("{flood} requests of which none is like another");
+    let workerd = start(&origin, &publisher, &cpus);
+    let flood = memory::flood(&workerd, &supply, flood).await;
+
+    let report = Report { facts: machine::facts(&cpus), rows, asked, flood };
+    print!("{}", report.text());
+    report.save();
+    if report.is_right() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The gate in front of the origin, with two issuers: of one it has a key of each kind, the other publishes.
+fn start(origin: &Origin, publisher: &Publisher, cpus: &Cpus) -> Workerd {
+    let (services, binding) = origin_service(origin.address);
+    let algorithms = mint::ALGORITHMS.map(str::to_owned);
+    let mut settings = edgeward::settings("service:ORIGIN", &algorithms);
+    settings["providers"].as_array_mut().expect("a list").push(json!({
+        "name": "publishing",
+        "issuer": PUBLISHING_ISSUER,
+        "audiences": [mint::AUDIENCE],
+        "algorithms": ["ES256"],
+        "token_types": ["at+jwt"],
+        "jwks_uri": format!("http://{}/jwks", publisher.address),
+        "jwks": { "cooldown_seconds": COOLDOWN.as_secs() },
+    }));
+    let keys: Vec<Value> = mint::all().iter().map(|key| key.jwk()).collect();
+    let bindings = edgeward::bindings_with(&settings, &keys) + &binding;
+    let files = Files::built(&edgeward::build_directory(), &services, &bindings)
+        .with_v8_flags(&V8_FLAGS.map(str::to_owned));
+    Workerd::serve(files, cpus.for_workerd(&binary()))
+}
+
+/// A number above zero in the environment.
+fn setting(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok().filter(|text| !text.is_empty())?;
+    let number = text.parse().unwrap_or_else(|_| panic!("{name} is {text:?}, which is no number"));
+    assert!(number > 0, "{name} is 0, which would measure nothing");
+    Some(number)
+}
