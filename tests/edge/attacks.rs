@@ -8,6 +8,7 @@ mod admin;
 mod claims;
 mod confusion;
 mod credentials;
+mod floods;
 mod handshakes;
 mod headers;
 mod http;
