@@ -43,6 +43,8 @@ mod pinning;
 mod publisher;
 #[path = "abuse/report.rs"]
 mod report;
+#[path = "support/variables.rs"]
+mod variables;
 #[path = "../tests/support/workerd.rs"]
 mod workerd;
 
@@ -58,13 +60,14 @@ use origin::Origin;
 use pinning::Cpus;
 use publisher::Publisher;
 use report::{Report, Row};
+use variables::above_zero;
 use workerd::{Files, Workerd, binary, origin_service};
 
 /// How long each kind of abuse lasts in each round, and how many rounds there are, unless it is said.
-const SECONDS: u64 = 10;
-const ROUNDS: u64 = 3;
+const SECONDS: u32 = 10;
+const ROUNDS: u32 = 3;
 /// An hour of a thousand requests a second.
-const FLOOD: u64 = 3_600_000;
+const FLOOD: u32 = 3_600_000;
 /// How often the keys of an issuer may be fetched for tokens whose key is not there.
 pub const COOLDOWN: Duration = Duration::from_secs(30);
 /// As with `make load`: see docs/performance.md, "Under load".
@@ -72,9 +75,10 @@ const V8_FLAGS: [&str; 1] = ["--max-semi-space-size=1"];
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let duration = Duration::from_secs(setting("EDGEWARD_ABUSE_SECONDS").unwrap_or(SECONDS));
-    let rounds = setting("EDGEWARD_ABUSE_ROUNDS").unwrap_or(ROUNDS);
-    let flood = setting("EDGEWARD_ABUSE_FLOOD").unwrap_or(FLOOD);
+    let duration =
+        Duration::from_secs(above_zero("EDGEWARD_ABUSE_SECONDS").unwrap_or(SECONDS).into());
+    let rounds = above_zero("EDGEWARD_ABUSE_ROUNDS").unwrap_or(ROUNDS);
+    let flood = above_zero("EDGEWARD_ABUSE_FLOOD").unwrap_or(FLOOD);
     let cpus = Cpus::take();
     let origin = Origin::start();
     let publisher = Publisher::start(mint::jwks(&[&mint::P384, &mint::P256])).await;
@@ -98,7 +102,7 @@ async fn main() -> ExitCode {
 
     eprintln!("{flood} requests of which none is like another");
     let workerd = start(&origin, &publisher, &cpus);
-    let flood = memory::flood(&workerd, &supply, flood).await;
+    let flood = memory::flood(&workerd, &supply, flood.into()).await;
 
     let report = Report { facts: machine::facts(&cpus), rows, asked, flood };
     print!("{}", report.text());
@@ -125,12 +129,4 @@ fn start(origin: &Origin, publisher: &Publisher, cpus: &Cpus) -> Workerd {
     let files = Files::built(&edgeward::build_directory(), &services, &bindings)
         .with_v8_flags(&V8_FLAGS.map(str::to_owned));
     Workerd::serve(files, cpus.for_workerd(&binary()))
-}
-
-/// A number above zero in the environment.
-fn setting(name: &str) -> Option<u64> {
-    let text = std::env::var(name).ok().filter(|text| !text.is_empty())?;
-    let number = text.parse().unwrap_or_else(|_| panic!("{name} is {text:?}, which is no number"));
-    assert!(number > 0, "{name} is 0, which would measure nothing");
-    Some(number)
 }

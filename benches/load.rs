@@ -45,6 +45,8 @@ mod subject;
 mod tally;
 #[path = "load/traffic.rs"]
 mod traffic;
+#[path = "support/variables.rs"]
+mod variables;
 #[path = "load/watch.rs"]
 mod watch;
 #[path = "../tests/support/workerd.rs"]
@@ -65,6 +67,7 @@ use schedule::Load;
 use subject::{Subject, Young};
 use tally::Tally;
 use traffic::Supply;
+use variables::{above_zero, number};
 use workerd::Workerd;
 
 /// Over how long the clients connect before anything counts.
@@ -78,8 +81,8 @@ const LOAD_PART: f64 = 0.4;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let seconds = setting("EDGEWARD_LOAD_SECONDS").unwrap_or(300);
-    let clients = setting("EDGEWARD_LOAD_CLIENTS").unwrap_or(5_000);
+    let seconds = above_zero("EDGEWARD_LOAD_SECONDS").unwrap_or(300);
+    let clients = above_zero("EDGEWARD_LOAD_CLIENTS").unwrap_or(5_000);
 
     let young = Young(number("EDGEWARD_LOAD_YOUNG").unwrap_or(1));
     let subject = Subject::of_environment();
@@ -96,7 +99,7 @@ async fn main() -> ExitCode {
 
     clients::saturate(&shared, WARM_UP).await;
     let saturation = clients::saturate(&shared, CALIBRATION).await;
-    let rate = setting("EDGEWARD_LOAD_RATE").unwrap_or_else(|| part_of(saturation));
+    let rate = above_zero("EDGEWARD_LOAD_RATE").unwrap_or_else(|| part_of(saturation));
     println!("saturated by 64 clients in a closed loop: {saturation:.0} requests/s");
 
     println!("making the tokens of {seconds} s at {rate} requests/s");
@@ -129,19 +132,6 @@ fn faults(workerd: &Workerd) -> Vec<String> {
     let usual = ["\"status\":401", "\"event\":\"listen\""];
     let is_usual = |line: &String| usual.iter().any(|part| line.contains(part));
     workerd.lines().into_iter().filter(|line| !is_usual(line)).take(MOST).collect()
-}
-
-/// A number above zero in the environment.
-fn setting(name: &str) -> Option<u32> {
-    let number = number(name)?;
-    assert!(number > 0, "{name} is 0, which would measure nothing");
-    Some(number)
-}
-
-/// A number in the environment.
-fn number(name: &str) -> Option<u32> {
-    let text = std::env::var(name).ok().filter(|text| !text.is_empty())?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{name} is {text:?}, which is no number")))
 }
 
 /// The rate of the load, in full hundreds.

@@ -46,6 +46,8 @@ mod report;
 mod schedule;
 #[path = "outage/traffic.rs"]
 mod traffic;
+#[path = "support/variables.rs"]
+mod variables;
 #[path = "../tests/support/workerd.rs"]
 mod workerd;
 
@@ -92,6 +94,7 @@ use pinning::Cpus;
 use report::Report;
 use schedule::Load;
 use traffic::{Mix, Supply};
+use variables::above_zero;
 
 /// One request of each client in a second: few enough that one which waits for an outage seldom
 /// delays the next one of its client.
@@ -110,7 +113,7 @@ const SHORT_CACHE_SECONDS: u32 = 2;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let down = Duration::from_secs(setting("EDGEWARD_OUTAGE_SECONDS").unwrap_or(60).into());
+    let down = Duration::from_secs(above_zero("EDGEWARD_OUTAGE_SECONDS").unwrap_or(60).into());
     let cpus = Cpus::take();
     let origin = Origin::start();
 
@@ -177,12 +180,4 @@ async fn play(
         stage.end(afterwards);
     }
     stage.phases()
-}
-
-/// A number above zero in the environment.
-fn setting(name: &str) -> Option<u32> {
-    let text = std::env::var(name).ok().filter(|text| !text.is_empty())?;
-    let number = text.parse().unwrap_or_else(|_| panic!("{name} is {text:?}, which is no number"));
-    assert!(number > 0, "{name} is 0, which would measure nothing");
-    Some(number)
 }

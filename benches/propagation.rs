@@ -35,6 +35,8 @@ mod machine;
 mod mint;
 #[path = "support/pinning.rs"]
 mod pinning;
+#[path = "support/variables.rs"]
+mod variables;
 #[path = "../tests/support/workerd.rs"]
 mod workerd;
 
@@ -55,12 +57,13 @@ use tokio_tungstenite::{WebSocketStream, accept_async, client_async};
 use connection::Connection;
 use edgeward_setup::{ADMIN_TOKEN, build_directory, provider};
 use pinning::Cpus;
+use variables::above_zero;
 use workerd::{Extras, Files, Workerd, json_binding, origin_service, text_binding};
 
 /// How many isolates there are.
 const ISOLATES: usize = 4;
 /// How many revocations are made, unless it is said.
-const REVOCATIONS: usize = 200;
+const REVOCATIONS: u32 = 200;
 /// After so long an isolate is asked again.
 const PROBED_EVERY: Duration = Duration::from_millis(5);
 /// How often each isolate has another request, in the background.
@@ -84,8 +87,7 @@ struct Sample {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let count = std::env::var("EDGEWARD_REVOCATIONS").ok().map(|text| text.parse().unwrap());
-    let count = count.unwrap_or(REVOCATIONS);
+    let count = above_zero("EDGEWARD_REVOCATIONS").unwrap_or(REVOCATIONS) as usize;
     let cpus = Cpus::take();
     let (origin, disk) = (origin().await, TempDir::new().unwrap());
     let workerd = start(origin, &disk, &cpus);

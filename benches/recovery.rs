@@ -32,6 +32,8 @@ mod mint;
 mod origin;
 #[path = "support/pinning.rs"]
 mod pinning;
+#[path = "support/variables.rs"]
+mod variables;
 #[path = "../tests/support/workerd.rs"]
 mod workerd;
 
@@ -43,17 +45,17 @@ use tokio::time::Instant;
 use connection::Connection;
 use origin::Origin;
 use pinning::Cpus;
+use variables::above_zero;
 use workerd::{Files, Workerd, binary, origin_service, root};
 
 /// How often the instance ends, unless it is said.
-const RECOVERIES: usize = 200;
+const RECOVERIES: u32 = 200;
 /// Requests of an instance before it ends.
 const REQUESTS: usize = 20;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let count = std::env::var("EDGEWARD_RECOVERIES").ok().map(|text| text.parse().unwrap());
-    let count = count.unwrap_or(RECOVERIES);
+    let count = above_zero("EDGEWARD_RECOVERIES").unwrap_or(RECOVERIES);
     let cpus = Cpus::take();
     let origin = Origin::start();
     let workerd = start(&origin, &cpus);

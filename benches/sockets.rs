@@ -49,6 +49,8 @@ mod report;
 mod stats;
 #[path = "sockets/turns.rs"]
 mod turns;
+#[path = "support/variables.rs"]
+mod variables;
 #[path = "../tests/support/workerd.rs"]
 mod workerd;
 
@@ -69,11 +71,7 @@ impl Plan {
 
     fn from_environment() -> Self {
         let number = |name: &str, default: usize| {
-            let text = std::env::var(name).ok().filter(|text| !text.is_empty());
-            let number = text.map(|text| text.parse().unwrap_or_else(|_| panic!("{name}: {text}")));
-            let number = number.unwrap_or(default);
-            assert!(number > 0, "{name} must be at least 1");
-            number
+            variables::above_zero(name).map_or(default, |number| number as usize)
         };
         let parts = std::env::var("EDGEWARD_SOCKETS_PARTS").unwrap_or_default();
         let parts = parts.split(',').map(str::trim).filter(|part| !part.is_empty());

@@ -38,6 +38,8 @@ mod pairs;
 mod pinning;
 #[path = "timing/statistics.rs"]
 mod statistics;
+#[path = "support/variables.rs"]
+mod variables;
 #[path = "../tests/support/workerd.rs"]
 mod workerd;
 
@@ -49,18 +51,19 @@ use connection::Connection;
 use pairs::{Class, Pair};
 use pinning::Cpus;
 use statistics::{Block, Difference};
+use variables::above_zero;
 use workerd::{Files, Workerd};
 
 /// How many requests of each class there are, unless it is said, and in a block.
-const REQUESTS: usize = 40_000;
+const REQUESTS: u32 = 40_000;
 const BLOCK: usize = 400;
 /// Before anything counts.
 const WARM_UP: usize = 2_000;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let requests = std::env::var("EDGEWARD_TIMING_REQUESTS").ok().map(|text| text.parse().unwrap());
-    let blocks = requests.unwrap_or(REQUESTS).div_ceil(BLOCK).max(2);
+    let requests = above_zero("EDGEWARD_TIMING_REQUESTS").unwrap_or(REQUESTS) as usize;
+    let blocks = requests.div_ceil(BLOCK).max(2);
     let cpus = Cpus::take();
     let (services, bindings) = pairs::configuration();
     let files = Files::built_with_objects(&edgeward_setup::build_directory(), &services, &bindings);

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::connection::Connection;
+use super::connection::{Connection, exchange};
 use super::kinds::{Kind, Supply};
 
 /// How many users ask at a time, and how many others beside them.
@@ -22,7 +22,7 @@ pub const OTHERS: usize = 1_000;
 /// Over how long all have begun before anything counts.
 const WARM_UP: Duration = Duration::from_secs(3);
 /// After how long a request counts as not answered.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 /// How often one who never finishes sends a byte.
 const DRIP: Duration = Duration::from_millis(500);
 /// The length of a header that nobody needs.
@@ -87,6 +87,8 @@ pub async fn gather(
         answers: Mutex::default(),
         wrong: Mutex::default(),
     });
+    let head = "GET /api/orders HTTP/1.1\r\nHost: api.example\r\nX-Huge: ";
+    let huge = Arc::new([head.as_bytes(), &vec![b'a'; HUGE], b"\r\n\r\n"].concat());
     let mut all = JoinSet::new();
     for _ in 0..if others == Others::Nobody { 0 } else { OTHERS } {
         let crowd = Arc::clone(&crowd);
@@ -94,7 +96,10 @@ pub async fn gather(
             Others::Nobody | Others::Idle => drop(all.spawn(async move { crowd.idle().await })),
             Others::Send(kind) => drop(all.spawn(async move { crowd.send(kind, false).await })),
             Others::Drip => drop(all.spawn(async move { crowd.drip().await })),
-            Others::Huge => drop(all.spawn(async move { crowd.send_huge().await })),
+            Others::Huge => {
+                let huge = Arc::clone(&huge);
+                drop(all.spawn(async move { crowd.send_huge(&huge).await }));
+            }
         }
     }
     for _ in 0..USERS {
@@ -138,7 +143,7 @@ impl Crowd {
         while !self.is_over() {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
             self.supply.write(kind, number, &mut request);
-            let answer = exchange(&mut connection, self.address, &request).await;
+            let answer = exchange(&mut connection, self.address, &request, PATIENCE).await;
             self.count(if is_user { &self.users } else { &self.others });
             if !is_user {
                 self.note_answer(answer.as_ref().map_or_else(ToString::to_string, u16::to_string));
@@ -184,11 +189,9 @@ impl Crowd {
         Ok("still open".to_owned())
     }
 
-    async fn send_huge(&self) {
-        let head = "GET /api/orders HTTP/1.1\r\nHost: api.example\r\nX-Huge: ";
-        let request = [head.as_bytes(), &vec![b'a'; HUGE], b"\r\n\r\n"].concat();
+    async fn send_huge(&self, request: &[u8]) {
         while !self.is_over() {
-            let answer = send_once(self.address, &request).await;
+            let answer = send_once(self.address, request).await;
             self.count(&self.others);
             self.note_answer(answer.unwrap_or_else(|error| error.kind().to_string()));
         }
@@ -218,24 +221,4 @@ async fn send_once(address: SocketAddr, request: &[u8]) -> io::Result<String> {
     };
     let read = tokio::select! { read = read => read?, read = write => read? };
     Ok(String::from_utf8_lossy(&answer[..read]).replace("HTTP/1.1 ", ""))
-}
-
-/// One request and the status of its answer, on this connection or, if there is none, a new one.
-pub async fn exchange(
-    connection: &mut Option<Connection>,
-    address: SocketAddr,
-    request: &[u8],
-) -> Result<u16, String> {
-    let answered = async {
-        let connection = match connection {
-            Some(connection) => connection,
-            None => connection.insert(Connection::open(address).await?),
-        };
-        connection.exchange(request).await
-    };
-    let answer = timeout(PATIENCE, answered).await.unwrap_or_else(|late| Err(late.into()));
-    if answer.is_err() {
-        *connection = None;
-    }
-    answer.map_err(|error| error.to_string())
 }

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use super::connection::Connection;
-use super::crowd::exchange;
+use super::connection::{Connection, exchange};
+use super::crowd::PATIENCE;
 use super::edgeward::ADMIN_TOKEN;
 use super::kinds::{Kind, Supply};
 use super::workerd::Workerd;
@@ -70,7 +70,7 @@ pub async fn flood(workerd: &Workerd, supply: &Arc<Supply>, requests: u64) -> Fl
                 }
                 let kind = KINDS[usize::try_from(number).expect("64 bits") % KINDS.len()];
                 supply.write(kind, number, &mut request);
-                let answer = exchange(&mut connection, address, &request).await;
+                let answer = exchange(&mut connection, address, &request, PATIENCE).await;
                 if answer != Ok(kind.status()) {
                     wrong.lock().unwrap().push(format!("{}: {answer:?}", kind.name()));
                 }

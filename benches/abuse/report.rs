@@ -19,7 +19,7 @@ const EXAMPLES: usize = 5;
 
 /// What came of some others in one round.
 pub struct Row {
-    pub round: u64,
+    pub round: u32,
     pub others: Others,
     pub outcome: Outcome,
 }

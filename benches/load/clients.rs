@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
-use super::connection::Connection;
+use super::connection::{Connection, exchange};
 use super::schedule::{Due, Load, random};
 use super::tally::{Tally, Times};
 use super::traffic::Supply;
@@ -42,7 +42,7 @@ pub async fn saturate(shared: &Arc<Shared>, requests: u32) -> f64 {
             for turn in 0..requests / BUSY_CLIENTS {
                 let kind = mix.kind(random((client, turn, 2)));
                 shared.supply.lock().unwrap().write(kind, &mut request);
-                let status = exchange(&mut connection, shared.address, &request).await;
+                let status = exchange(&mut connection, shared.address, &request, PATIENCE).await;
                 let text = || connection.as_ref().map(Connection::text);
                 assert_eq!(status, Ok(kind.status()), "{}: {:?}", kind.name(), text());
             }
@@ -70,7 +70,7 @@ async fn follow_one(load: Load, client: u32, shared: Arc<Shared>) {
         sleep_until(due).await;
         shared.supply.lock().unwrap().write(kind, &mut request);
         let sent = Instant::now();
-        let status = exchange(&mut connection, shared.address, &request).await;
+        let status = exchange(&mut connection, shared.address, &request, PATIENCE).await;
         let done = Instant::now();
         if due >= load.start {
             let times = Times { due, free, sent, done };
@@ -79,25 +79,4 @@ async fn follow_one(load: Load, client: u32, shared: Arc<Shared>) {
         }
         free = done;
     }
-}
-
-/// One request and the status of its answer, on this connection or, if there is none, a new one. A
-/// request that fails is not sent again: who counts refusals must not hide any.
-async fn exchange(
-    connection: &mut Option<Connection>,
-    address: SocketAddr,
-    request: &[u8],
-) -> Result<u16, String> {
-    let answered = async {
-        let connection = match connection {
-            Some(connection) => connection,
-            None => connection.insert(Connection::open(address).await?),
-        };
-        connection.exchange(request).await
-    };
-    let answer = timeout(PATIENCE, answered).await.unwrap_or_else(|late| Err(late.into()));
-    if answer.is_err() {
-        *connection = None;
-    }
-    answer.map_err(|error| error.to_string())
 }

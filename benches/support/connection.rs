@@ -3,9 +3,11 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 /// One connection, on which one request is under way at a time.
 pub struct Connection {
@@ -48,6 +50,29 @@ impl Connection {
     pub fn body(&self) -> &[u8] {
         head_and_body(&self.buffer).map_or(&[], |(_, body)| body)
     }
+}
+
+/// One request and the status of its answer, on this connection or, if there is none, a new one. A request
+/// that fails, or takes longer than `patience`, is not sent again: who counts refusals must not hide any.
+#[allow(dead_code, reason = "not every measurement goes on after an error")]
+pub async fn exchange(
+    connection: &mut Option<Connection>,
+    address: SocketAddr,
+    request: &[u8],
+    patience: Duration,
+) -> Result<u16, String> {
+    let answered = async {
+        let connection = match connection {
+            Some(connection) => connection,
+            None => connection.insert(Connection::open(address).await?),
+        };
+        connection.exchange(request).await
+    };
+    let answer = timeout(patience, answered).await.unwrap_or_else(|late| Err(late.into()));
+    if answer.is_err() {
+        *connection = None;
+    }
+    answer.map_err(|error| error.to_string())
 }
 
 /// The status, once the whole answer is there. No body of these measurements contains what ends a
