@@ -20,4 +20,5 @@ mod migration;
 #[path = "../support/native.rs"]
 mod native;
 mod providers;
+mod threats;
 mod vendors;
