@@ -137,8 +137,8 @@ if [ ! -f "$EXPRESS/node_modules/.installed-lock.json" ]; then
     skip "the origin in Express (tools/install.sh test says why its packages are missing)"
 fi
 if [ ! -f .tools/fastapi/.installed-requirements.txt ]; then
-    [ -z "${CI:-}" ] || fail "the packages of examples/origins/fastapi are missing: install Python 3.10 or newer with venv"
-    skip "the origin in FastAPI (install Python 3.10 or newer with venv)"
+    [ -z "${CI:-}" ] || fail "the packages of examples/origins/fastapi are missing: install Python 3.11 or newer with venv"
+    skip "the origin in FastAPI (install Python 3.11 or newer with venv)"
 fi
 if ! command -v go >/dev/null; then
     [ -z "${CI:-}" ] || fail "go is missing: install the package golang-go"
