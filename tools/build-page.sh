@@ -12,7 +12,7 @@ made=$target/bindings
 mkdir -p $out
 rm -rf $made ${out:?}/*
 
-cargo build --release --lib --target wasm32-unknown-unknown --features page --target-dir "$target"
+wasm_library page $target
 wasm-bindgen $target/wasm32-unknown-unknown/release/edgeward.wasm --out-dir $made --out-name core \
     --target web --no-typescript
 wasm-opt -Os --enable-mutable-globals --enable-sign-ext --enable-nontrapping-float-to-int --enable-bulk-memory \
