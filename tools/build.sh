@@ -33,6 +33,6 @@ wasm-opt -Os --one-caller-inline-max-function-size=0 --low-memory-unused --reord
 
 cp src/edge/entry/$feature.js $made/entry.js
 esbuild $made/entry.js --bundle --format=esm --minify --log-level=warning \
-    --external:./index_bg.wasm --external:cloudflare:\* --outfile="$out/index.js"
+    --external:./index_bg.wasm --external:cloudflare:\* --metafile=$target.bundle.json --outfile="$out/index.js"
 # The runtime takes wasm from a plain import.
 sed -i 's/import source /import /' "$out/index.js"

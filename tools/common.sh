@@ -20,6 +20,7 @@ has_prometheus() {
 # built, so that others who build it get the same bytes (tools/reproduce.sh). rustc would write into what can
 # panic where this machine has the sources of the crates, and those of the standard library, if it has them:
 # rust-analyzer brings them. As flags of the environment, which count before those of a user's configuration.
+# What was compiled for it is told in DIRECTORY.json.
 wasm_library() {
     local feature=$1 to=$2 flags crates sources
     shift 2
@@ -31,6 +32,8 @@ wasm_library() {
     done <<<"$crates"
     sources=$(rustc --print sysroot)/lib/rustlib/src/rust
     flags+=("--remap-path-prefix=$sources=/rustc/$(rustc -vV | awk '/^commit-hash: / { print $2 }')")
+    mkdir -p "$to"
     CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f' && echo "${flags[*]}") \
-        cargo build --locked --release --lib --target wasm32-unknown-unknown --features "$feature" --target-dir "$to"
+        cargo build --locked --release --lib --target wasm32-unknown-unknown --features "$feature" --target-dir "$to" \
+        --message-format json-render-diagnostics >"$to.json"
 }

@@ -108,6 +108,19 @@ fi
 step "build"
 make -s build
 
+step "bills of materials"
+node --test --test-reporter=spec tests/sbom.test.mjs
+
+step "reproducible build"
+# It builds what is committed, so there has to be nothing else in build/.
+if [ -z "$(git status --porcelain --untracked-files=no)" ]; then
+    tools/reproduce.sh build
+elif [ -n "${CI:-}" ]; then
+    fail "there are files that are not committed"
+else
+    skip "building the same bytes elsewhere (there are changes that are not committed)"
+fi
+
 step "wasm tests in Node"
 export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER="$PWD/.tools/bin/wasm-bindgen-test-runner"
 cargo test --target "$WASM" --test wasm
