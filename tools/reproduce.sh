@@ -7,6 +7,7 @@ source "$(dirname "$0")/common.sh"
 
 tools/install.sh build
 root=$PWD
+commit=$(git rev-parse HEAD)
 here=$(mktemp -d)
 trap 'rm -rf "$here"' EXIT
 # Told, because rustup would look for it in the home of the other user.
@@ -15,9 +16,10 @@ export RUSTUP_HOME=${RUSTUP_HOME:-$HOME/.rustup}
 # build_as NAME [HOME [WHERE CARGO KEEPS ITS FILES]]
 build_as() {
     local folder=$here/$1/edgeward
-    git clone --quiet "$root" "$folder"
+    git clone --quiet --no-checkout "$root" "$folder"
+    git -C "$folder" checkout --quiet --detach "$commit"
     ln -s "$root/.tools" "$root/node_modules" "$folder"
-    echo "building $(git -C "$folder" rev-parse --short HEAD) in $folder"
+    echo "building $commit in $folder"
     HOME=${2:-$HOME} CARGO_HOME=${3:-${CARGO_HOME:-$HOME/.cargo}} \
         bash -c 'cd "$0" && tools/build.sh && tools/build-page.sh' "$folder" >"$here/$1.log" 2>&1 ||
         { cat "$here/$1.log" >&2 && fail "the build in $folder has failed"; }

@@ -33,7 +33,7 @@ const rust = Object.fromEntries(
   run("rustc", ["--version", "--verbose"]).split("\n").map((line) => line.split(": ")),
 );
 const packages = new Map(
-  JSON.parse(run("cargo", ["metadata", "--locked", "--format-version", "1"])).packages.map((one) => [
+  JSON.parse(run("cargo", ["metadata", "--locked", "--all-features", "--format-version", "1"])).packages.map((one) => [
     `${one.name} ${one.version}`,
     one,
   ]),
@@ -55,7 +55,7 @@ function bill({ name, description, cargo, bundles, files }) {
   const shipped = crates(cargo, "normal,no-proc-macro");
   const all = crates(cargo, "normal,build");
   const root = [...shipped.keys()].find((crate) => crate.startsWith("edgeward "));
-  const npm = bundles.flatMap(npmPackages);
+  const npm = npmPackages(bundles);
   const edges = [...all].map(([crate, needs]) => ({ ref: ref(crate), dependsOn: [...needs].map(ref).sort() }));
   edges.find((edge) => edge.ref === ref(root)).dependsOn.push(...[standardLibrary(), ...npm].map((one) => one["bom-ref"]));
   return {
@@ -111,7 +111,7 @@ function component(crate) {
     // With the slash, which older crates have, it would be no expression of SPDX.
     licenses: [{ expression: license.replaceAll("/", " OR ") }],
     purl: ref(crate),
-    externalReferences: repository && [{ type: "vcs", url: repository }],
+    externalReferences: repository ? [{ type: "vcs", url: repository }] : undefined,
   };
 }
 
@@ -135,10 +135,10 @@ function standardLibrary() {
   };
 }
 
-// What the bundler has put into a file.
-function npmPackages(bundle) {
-  const inputs = Object.keys(JSON.parse(readFileSync(bundle, "utf8")).inputs);
-  const paths = inputs.flatMap((input) => input.match(/^.*node_modules\/(?:@[^/]+\/)?[^/]+/)?.[0].replace(/^.*?node_modules/, "node_modules") ?? []);
+// What the bundler has put into the files.
+function npmPackages(bundles) {
+  const inputs = bundles.flatMap((bundle) => Object.keys(JSON.parse(readFileSync(bundle, "utf8")).inputs));
+  const paths = inputs.flatMap((input) => input.match(/node_modules\/(?:.*node_modules\/)?(?:@[^/]+\/)?[^/]+/) ?? []);
   return [...new Set(paths)].sort().map((path) => {
     const { version, license, integrity } = lock[path];
     const name = path.replace(/^.*node_modules\//, "");
