@@ -1,12 +1,12 @@
 .DEFAULT_GOAL := help
-.PHONY: help dev build test fuzz miri bench load outage abuse timing fmt lint clean
+.PHONY: help dev build sbom reproduce test fuzz miri bench load outage abuse timing fmt lint clean
 
 COMMON := Cargo.toml Cargo.lock package-lock.json tools/common.sh tools/install.sh
 SOURCES := $(shell find src -type f) $(COMMON) tools/build.sh
 PAGE := $(shell find src/core src/core.rs src/gate src/gate.rs src/lib.rs src/page.rs www -type f) $(COMMON) tools/build-page.sh
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 dev: ## install, build, and run the Worker, a demo origin and development issuers until Ctrl-C
 	@tools/install.sh build
@@ -23,6 +23,12 @@ build/www/page.js: $(PAGE)
 	@tools/install.sh build
 	@tools/build-page.sh
 	@touch $@
+
+sbom: build ## what is shipped: bills of materials (CycloneDX) of Worker, test page and command line tool, in build/
+	@node_modules/.bin/node tools/sbom.mjs
+
+reproduce: ## builds this tree twice, in other places: fails unless the same bytes come of it, and prints their hashes
+	@tools/reproduce.sh
 
 test: ## everything: format, lints, dependencies, and all tests (native, wasm, the built Worker)
 	@tools/test.sh

@@ -12,7 +12,7 @@ made=$target/bindings
 mkdir -p $out
 rm -rf $made ${out:?}/*
 
-cargo build --release --lib --target wasm32-unknown-unknown --features page --target-dir "$target"
+wasm_library page $target
 wasm-bindgen $target/wasm32-unknown-unknown/release/edgeward.wasm --out-dir $made --out-name core \
     --target web --no-typescript
 wasm-opt -Os --enable-mutable-globals --enable-sign-ext --enable-nontrapping-float-to-int --enable-bulk-memory \
@@ -20,6 +20,7 @@ wasm-opt -Os --enable-mutable-globals --enable-sign-ext --enable-nontrapping-flo
 
 # The licence of uPlot goes with its code, at the end of the file.
 esbuild www/page.js --bundle --format=esm --target=es2022 --minify --legal-comments=eof --log-level=warning \
-    --alias:core="./$made/core.js" --outfile=$out/page.js
-esbuild www/page.css --bundle --minify --legal-comments=eof --log-level=warning --outfile=$out/page.css
+    --alias:core="./$made/core.js" --metafile=$target.bundle.json --outfile=$out/page.js
+esbuild www/page.css --bundle --minify --legal-comments=eof --log-level=warning \
+    --metafile=$target.styles.json --outfile=$out/page.css
 cp www/index.html www/icon.svg $out/

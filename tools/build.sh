@@ -16,9 +16,7 @@ rm -rf "$out"/index* "$made"
 # The feature of js-sys for futures, which the bundler of the `worker` crate asks for, too. Most requests
 # of an isolate meet code that V8 has not optimised yet, so small functions are put into those that call
 # them, more of them than level `z` would: docs/performance.md, "Size against time".
-WASM_BINDGEN_USE_JS_SYS=1 cargo build --release --lib --target wasm32-unknown-unknown \
-    --config 'target.wasm32-unknown-unknown.rustflags = ["-Cllvm-args=-inline-threshold=85"]' \
-    --features "$feature" --target-dir "$target"
+WASM_BINDGEN_USE_JS_SYS=1 wasm_library "$feature" $target -Cllvm-args=-inline-threshold=85
 
 # The two flags let the instance start again after a panic, as `start` in src/edge.rs asks for it.
 wasm-bindgen $target/wasm32-unknown-unknown/release/edgeward.wasm --out-dir $made --out-name index \
@@ -35,6 +33,6 @@ wasm-opt -Os --one-caller-inline-max-function-size=0 --low-memory-unused --reord
 
 cp src/edge/entry/$feature.js $made/entry.js
 esbuild $made/entry.js --bundle --format=esm --minify --log-level=warning \
-    --external:./index_bg.wasm --external:cloudflare:\* --outfile="$out/index.js"
+    --external:./index_bg.wasm --external:cloudflare:\* --metafile=$target.bundle.json --outfile="$out/index.js"
 # The runtime takes wasm from a plain import.
 sed -i 's/import source /import /' "$out/index.js"

@@ -8,12 +8,25 @@ WASM=wasm32-unknown-unknown
 # Projects of their own, with lock files of their own.
 AXUM=examples/origins/axum
 FUZZ=fuzz
+EXPRESS=examples/origins/express
 skipped=()
 
 step() { printf '\n==> %s\n' "$1"; }
 skip() {
     skipped+=("SKIPPED: $1")
     echo "SKIPPED: $1"
+}
+
+# Advisories about the npm packages of a lock file. npm fails in one way if there are any, if the registry does
+# not tell, as mirrors do not, and if it could not ask. What it prints tells them apart.
+audit_npm() {
+    local options=(--package-lock-only --prefix "$1" --fetch-retries 0 --fetch-timeout 30000) report
+    report=$(npm audit --json "${options[@]}" 2>/dev/null) || true
+    case "$report" in
+    *'"auditReportVersion"'*) npm audit "${options[@]}" || fail "there are advisories about npm packages of $1" ;;
+    *'"message"'*) skip "advisories about npm packages of $1 ($(awk -F'"' '/"message"/ { print $4; exit }' <<<"$report"))" ;;
+    *) fail "npm audit in $1:" "$report" ;;
+    esac
 }
 
 step "tools"
@@ -52,8 +65,10 @@ if curl -fsI --max-time 10 https://github.com/RustSec/advisory-db >/dev/null 2>&
     cargo deny --manifest-path "$AXUM/Cargo.toml" --config deny.toml check advisories
     cargo deny --manifest-path "$FUZZ/Cargo.toml" --config deny.toml check advisories
 else
-    skip "advisories (https://github.com/RustSec/advisory-db cannot be reached from here)"
+    skip "advisories about crates (https://github.com/RustSec/advisory-db cannot be reached from here)"
 fi
+audit_npm .
+audit_npm "$EXPRESS"
 
 step "alerts"
 if has_prometheus; then
@@ -93,6 +108,19 @@ fi
 step "build"
 make -s build
 
+step "bills of materials"
+node --test --test-reporter=spec tests/sbom.test.mjs
+
+step "reproducible build"
+# Of what is committed, so nothing else may be in build/. Without CI not, because it takes minutes.
+if [ -z "${CI:-}" ]; then
+    skip "building the same bytes elsewhere (make reproduce)"
+elif [ -n "$(git status --porcelain --untracked-files=no)" ]; then
+    fail "there are files that are not committed"
+else
+    tools/reproduce.sh build
+fi
+
 step "wasm tests in Node"
 export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER="$PWD/.tools/bin/wasm-bindgen-test-runner"
 cargo test --target "$WASM" --test wasm
@@ -117,13 +145,13 @@ if [ ! -x /usr/bin/chromium ]; then
     [ -z "${CI:-}" ] || fail "/usr/bin/chromium is missing: install the package chromium"
     skip "WebSockets of a page in Chromium (install the package chromium)"
 fi
-if [ ! -f examples/origins/express/node_modules/.installed-lock.json ]; then
-    [ -z "${CI:-}" ] || fail "the npm packages of examples/origins/express are missing"
+if [ ! -f "$EXPRESS/node_modules/.installed-lock.json" ]; then
+    [ -z "${CI:-}" ] || fail "the npm packages of $EXPRESS are missing"
     skip "the origin in Express (tools/install.sh test says why its packages are missing)"
 fi
 if [ ! -f .tools/fastapi/.installed-requirements.txt ]; then
-    [ -z "${CI:-}" ] || fail "the packages of examples/origins/fastapi are missing: install Python 3.10 or newer with venv"
-    skip "the origin in FastAPI (install Python 3.10 or newer with venv)"
+    [ -z "${CI:-}" ] || fail "the packages of examples/origins/fastapi are missing: install Python 3.11 or newer with venv"
+    skip "the origin in FastAPI (install Python 3.11 or newer with venv)"
 fi
 if ! command -v go >/dev/null; then
     [ -z "${CI:-}" ] || fail "go is missing: install the package golang-go"
