@@ -248,7 +248,8 @@ impl Judge<'_> {
         let is_over_for_certain =
             issuer != Issued::Asked && self.clock.wall(from) >= token.over.1;
         let is_sound = is_judged && !is_over_for_certain || token.class == Class::Invented;
-        if is_sound && (meets(&windows.list[isolate], span)) {
+        let list = if route == Route::Strict { &windows.strict } else { &windows.list };
+        if is_sound && meets(&list[isolate], span) {
             verdict.may.push("auth_unavailable");
         }
         let keys = match token.class {

@@ -15,7 +15,7 @@ use super::{
     },
     script::Random,
     tokens::{Class, DOOMED, Issued, Mint, Pools, Token},
-    world::{ASKED_ISSUER, CONTINENTS, World},
+    world::{CONTINENTS, World},
 };
 
 /// How long an admin waits.
@@ -232,7 +232,7 @@ fn issuer(world: &World, issuer: Issued) -> String {
     match issuer {
         Issued::Local => ISSUER.to_owned(),
         Issued::Published => world.published.url(),
-        Issued::Asked => ASKED_ISSUER.to_owned(),
+        Issued::Asked => world.asked.url(),
     }
 }
 

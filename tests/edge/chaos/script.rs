@@ -64,6 +64,8 @@ pub enum What {
     KillObject(&'static str),
     /// The instance of the wasm of an isolate ends.
     Reset(usize),
+    /// workerd starts for the first time, which is no fault, but not the usual either.
+    StartWorkerd,
     /// workerd ends, and starts again after a while.
     KillWorkerd,
 }
@@ -87,6 +89,7 @@ impl What {
             Self::Objects(path, fault) => format!("{path}: {fault:?}"),
             Self::KillObject(name) => format!("kill {name}"),
             Self::Reset(_) => "reset an instance".to_owned(),
+            Self::StartWorkerd => "start workerd".to_owned(),
             Self::KillWorkerd => "kill workerd".to_owned(),
         }
     }

@@ -206,7 +206,7 @@ impl Mint {
         };
         let text = match class {
             Class::None => String::new(),
-            Class::Garbage => format!("no.to.ken{made}"),
+            Class::Garbage => format!("eyJhbGciOiJFUzI1NiJ9.no-claims-{made}.x"),
             Class::Invented => mint::base64url(&mint::random(32)),
             Class::Unsigned => {
                 let header = json!({ "alg": "none", "typ": "JWT" }).to_string();

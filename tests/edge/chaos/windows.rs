@@ -36,6 +36,8 @@ pub type Span = (Ms, Ms);
 pub struct Windows {
     /// Nobody may know what is revoked.
     pub list: [Vec<Span>; ISOLATES],
+    /// The same, for those who have the relay asked each time.
+    pub strict: [Vec<Span>; ISOLATES],
     /// There may be no published keys.
     pub keys: [Vec<Span>; ISOLATES],
     /// It may not be known which published keys there are.
@@ -66,7 +68,7 @@ impl Windows {
             fitting.map(|one| (one.from, one.to)).collect()
         };
         let each = |of: &dyn Fn(usize) -> Vec<Span>| std::array::from_fn(of);
-        let killed = spans(&|what| matches!(what, What::KillWorkerd));
+        let killed = spans(&|what| matches!(what, What::StartWorkerd | What::KillWorkerd));
         let anew = |isolate: usize| {
             let is_reset = |what: &What| matches!(what, What::Reset(at) if *at == isolate);
             [killed.clone(), spans(&is_reset)].concat()
@@ -75,8 +77,10 @@ impl Windows {
             spans(&move |what| matches!(what, What::Service(failing, _) if *failing == service))
         };
         // Hub and relays are in the first isolate.
-        let objects_end = |what: &What| matches!(what, What::Reset(0) | What::KillWorkerd);
-        let list = |isolate: usize| {
+        let objects_end = |what: &What| {
+            matches!(what, What::Reset(0) | What::StartWorkerd | What::KillWorkerd)
+        };
+        let list = |isolate: usize, grace: Ms| {
             let relay = RELAYS[isolate];
             let fails = spans(&|what| match what {
                 What::Objects(path, _) => {
@@ -87,7 +91,6 @@ impl Windows {
             });
             // What begins anew asks everybody at once, and the hub has 600 ms to answer a relay.
             let all = [fails, anew(isolate)].concat();
-            let grace = BOUND_MS - USUAL_AGE_MS;
             windows(&all, &anew(isolate), grace, |_| QUESTION_MS + PAUSES_MS + MACHINE_MS)
         };
         let keys = |isolate: usize| {
@@ -125,7 +128,8 @@ impl Windows {
             matches!(what, What::Service(Service::Origin, Mode::Refused))
         };
         Self {
-            list: each(&list),
+            list: each(&|isolate| list(isolate, BOUND_MS - USUAL_AGE_MS)),
+            strict: each(&|isolate| list(isolate, 0)),
             keys: each(&keys),
             keys_doubt: each(&keys_doubt),
             asked: each(&asked),

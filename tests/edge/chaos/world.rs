@@ -26,9 +26,6 @@ use super::{
 pub const CONTINENTS: [&str; ISOLATES] = ["EU", "EU", "AS"];
 pub const RELAYS: [&str; ISOLATES] = ["weur-0", "weur-0", "apac-0"];
 
-/// The issuer identifier of opaque tokens, which do not say it.
-pub const ASKED_ISSUER: &str = "https://asked.example";
-
 /// How long a control request of the test may take.
 const CONTROL: Duration = Duration::from_secs(5);
 
@@ -124,6 +121,7 @@ impl World {
         let (published, asked) = (Issuer::start().await, Issuer::start().await);
         let setup = setup(&front, &relays, &kv, &data_centre, &published, &asked);
         let gates = Gate::start_all(setup).await;
+        let started = Happened { what: What::StartWorkerd, from: 0, to: 0 };
         Arc::new(Self {
             clock: Clock::start(),
             relays,
@@ -136,7 +134,7 @@ impl World {
             life: RwLock::new(Arc::new(Life { number: 0, gates })),
             numbers: AtomicU64::new(1),
             arrivals,
-            happened: Mutex::default(),
+            happened: Mutex::new(vec![started]),
             trouble: Mutex::default(),
         })
     }
@@ -183,6 +181,7 @@ impl World {
             }
             What::KillObject(name) => self.control(0, &format!("kill/{name}")).await,
             What::Reset(isolate) => self.control(*isolate, "reset").await,
+            What::StartWorkerd => {}
             What::KillWorkerd => self.kill_workerd(until).await,
         }
         let to = self.clock.now();
@@ -286,7 +285,7 @@ fn setup(
             "providers.2",
             json!({
                 "name": "asked",
-                "issuer": ASKED_ISSUER,
+                "issuer": asked.url(),
                 "audiences": [mint::AUDIENCE],
                 "algorithms": ["ES256"],
                 "keys": ["ASKED_KEYS"],
