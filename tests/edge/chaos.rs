@@ -136,7 +136,7 @@ async fn whatever_fails_nobody_passes_who_may_not_and_nobody_is_refused_but_as_t
     for token in clients.tokens.lock().unwrap().clone() {
         if orders_made.iter().any(|order| order.names(&token)) {
             for isolate in 0..ISOLATES {
-                clients.ask(Arc::clone(&token), Route::Usual, isolate).await;
+                clients.ask(Arc::clone(&token), Route::Usual, false, isolate).await;
             }
         }
     }
@@ -157,6 +157,7 @@ async fn whatever_fails_nobody_passes_who_may_not_and_nobody_is_refused_but_as_t
         arrivals: &arrivals,
         violations: Vec::new(),
         checks: 0,
+        repeated: 0,
         last_permit: [0; 2],
     };
     let mut in_order: Vec<_> = attempts.iter().collect();
@@ -172,7 +173,7 @@ async fn whatever_fails_nobody_passes_who_may_not_and_nobody_is_refused_but_as_t
     list(&world, &mut judge, &orders_made).await;
     judge.violations.extend(world.trouble.lock().unwrap().drain(..));
 
-    table::print(&judge, &attempts, &sockets, &orders_made);
+    table::print(end, &judge, &attempts, &sockets, &orders_made);
     let violations = &judge.violations;
     for violation in violations.iter().take(40) {
         println!("VIOLATION {violation}");

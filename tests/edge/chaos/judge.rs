@@ -9,7 +9,7 @@ use super::{
     orders::{Attempted, Order},
     sockets::{Ended, Socket},
     tokens::{Class, Issued, Token},
-    traffic::{Attempt, Outcome, Route},
+    traffic::{Attempt, Outcome, Route, body},
     windows::{Span, Windows, meets},
     world::{Arrival, Clock, Happened},
 };
@@ -30,6 +30,8 @@ pub struct Judge<'a> {
     pub violations: Vec<String>,
     /// How many facts were checked.
     pub checks: u64,
+    /// How many requests the runtime sent once more.
+    pub repeated: usize,
     /// How long after an acknowledgement a token was still permitted, at most: by the list, and strictly.
     pub last_permit: [Ms; 2],
 }
@@ -100,12 +102,16 @@ impl Judge<'_> {
                 met.collect::<Vec<_>>(),
             )
         };
-        self.check(arrivals.len() <= 1, span, || format!("{}: sent on twice", about()));
+        // The runtime sends what may be repeated once more if a connection that it had ended before the answer.
+        let (again, last) = arrivals.split_at(arrivals.len().saturating_sub(1));
+        let was_lost = |arrival: &Arrival| !attempt.is_post && matches!(arrival.met, Mode::Reset);
+        self.repeated += again.len();
+        self.check(again.iter().all(was_lost), span, || format!("{}: sent on twice", about()));
         if *route == Route::Health {
             return self.health(attempt, &about);
         }
         let verdict = self.verdict(token, *route, attempt.isolate, span);
-        let arrival = arrivals.first();
+        let arrival = last.first();
         let code = match outcome {
             Outcome::Answer(_, code) => code.as_deref().filter(|code| !code.is_empty()),
             Outcome::Nothing(_) => None,
@@ -118,7 +124,7 @@ impl Judge<'_> {
             });
             self.note_last_permit(attempt);
         }
-        if let Some(arrival) = arrival {
+        for arrival in arrivals {
             self.arrival(attempt, arrival, &about);
         }
         let windows = &self.windows;
@@ -176,6 +182,8 @@ impl Judge<'_> {
     fn arrival(&mut self, attempt: &Attempt, arrival: &Arrival, about: &dyn Fn() -> String) {
         let span = (attempt.sent, attempt.answered);
         let token = &attempt.token;
+        let is_whole = !attempt.is_post || arrival.body == body(attempt.number);
+        self.check(is_whole, span, || format!("{}: not with its body", about()));
         if attempt.route == Route::Public {
             let says = arrival.subject.is_some() || arrival.assertion;
             self.check(!says, span, || format!("{}: an identity on a public path", about()));

@@ -120,10 +120,11 @@ pub fn script(seed: u64, length: Ms) -> Vec<Line> {
     };
     line((1_500, 8_000), (400, 4_000), &service(Service::Origin, of_origin));
     line((1_500, 9_000), (500, 24_000), &service(Service::Published, of_issuer));
-    line((3_000, 10_000), (500, 5_000), &service(Service::Asked, of_issuer));
+    // An outage of the auth service is felt for longer than it lasts, by the back-off of breakers.
+    line((8_000, 18_000), (500, 4_000), &service(Service::Asked, of_issuer));
     line((1_500, 8_000), (500, 8_000), &service(Service::Kv, of_kv));
-    line((3_000, 12_000), (500, 14_000), &|random| What::Objects("/hub/", fault(random)));
-    line((3_000, 12_000), (500, 14_000), &|random| {
+    line((6_000, 18_000), (500, 12_000), &|random| What::Objects("/hub/", fault(random)));
+    line((6_000, 18_000), (500, 12_000), &|random| {
         let paths = ["/relay/", "/relay/pull/weur-0", "/relay/pull/apac-0"];
         What::Objects(random.pick(&paths), fault(random))
     });

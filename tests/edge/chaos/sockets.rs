@@ -99,6 +99,7 @@ async fn handshake(clients: &Clients, token: &Arc<Token>, isolate: usize) -> Opt
         number,
         token: Arc::clone(token),
         route: Route::Socket,
+        is_post: false,
         life: life.number,
         isolate,
         sent,

@@ -12,7 +12,7 @@ use super::{
 };
 
 /// Prints what was sent and what came of it, which faults there were, and what was checked.
-pub fn print(judge: &Judge<'_>, attempts: &[Attempt], sockets: &[Socket], orders: &[Order]) {
+pub fn print(end: Ms, judge: &Judge<'_>, attempts: &[Attempt], sockets: &[Socket], orders: &[Order]) {
     let mut sent: BTreeMap<Class, BTreeMap<String, usize>> = BTreeMap::new();
     for attempt in attempts {
         let has_arrived = judge.arrivals.contains_key(&attempt.number);
@@ -68,6 +68,19 @@ pub fn print(judge: &Judge<'_>, attempts: &[Attempt], sockets: &[Socket], orders
         *ended.entry(how).or_default() += 1;
     }
     println!("{} sockets: {}", sockets.len(), counted(&ended));
+    println!("{} requests sent to the origin once more by the runtime", judge.repeated);
+    let allowed = [
+        ("no list", &judge.windows.list),
+        ("no list for strict rules", &judge.windows.strict),
+        ("no published keys", &judge.windows.keys),
+        ("no auth service", &judge.windows.asked),
+        ("no answer", &judge.windows.silent),
+    ];
+    let shares = allowed.map(|(name, spans)| {
+        let lasts = spans.iter().flatten().map(|(from, to)| (*to).min(end).saturating_sub(*from));
+        format!("{name} {} %", 100 * lasts.sum::<Ms>() / (end * spans.len() as Ms))
+    });
+    println!("part of the time in which the policy allows: {}", shares.join(", "));
     println!("{} checks, {} violations\n", judge.checks, judge.violations.len());
 }
 

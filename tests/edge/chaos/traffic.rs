@@ -67,6 +67,8 @@ pub struct Attempt {
     pub number: u64,
     pub token: Arc<Token>,
     pub route: Route,
+    /// Whether it has a body, and must not be sent twice.
+    pub is_post: bool,
     pub life: usize,
     pub isolate: usize,
     pub sent: Ms,
@@ -113,7 +115,8 @@ impl Clients {
             let isolate = random.index(ISOLATES);
             let Some((token, route)) = self.chosen(&mut random) else { continue };
             let clients = Arc::clone(self);
-            sent.spawn(async move { clients.ask(token, route, isolate).await });
+            let is_post = route != Route::Health && random.percent(20);
+            sent.spawn(async move { clients.ask(token, route, is_post, isolate).await });
             while sent.try_join_next().is_some() {}
         }
         while let Some(done) = sent.join_next().await {
@@ -160,9 +163,13 @@ impl Clients {
     }
 
     /// Sends a request, and takes down what comes.
-    pub async fn ask(&self, token: Arc<Token>, route: Route, isolate: usize) {
+    pub async fn ask(&self, token: Arc<Token>, route: Route, is_post: bool, isolate: usize) {
         let number = self.world.number();
-        let mut asked = get(&route.path(number)).header("CF-Blob", &place(isolate));
+        let mut asked = request(if is_post { "POST" } else { "GET" }, &route.path(number));
+        if is_post {
+            asked = asked.body(&body(number));
+        }
+        asked = asked.header("CF-Blob", &place(isolate));
         if !token.text.is_empty() {
             asked = asked.bearer(&token.text);
         }
@@ -182,6 +189,7 @@ impl Clients {
             number,
             token,
             route,
+            is_post,
             life: life.number,
             isolate,
             sent,
@@ -190,7 +198,13 @@ impl Clients {
         });
     }
 
+    /// Takes a request down.
     pub fn note(&self, attempt: Attempt) {
         self.attempts.lock().unwrap().push(attempt);
     }
+}
+
+/// What a request with this number has for its body.
+pub fn body(number: u64) -> String {
+    format!("the body of {number}, ").repeat(20)
 }

@@ -80,6 +80,7 @@ pub struct Arrival {
     pub degraded: Option<String>,
     pub assertion: bool,
     pub has_token: bool,
+    pub body: String,
 }
 
 pub struct World {
@@ -241,6 +242,7 @@ impl Arrival {
             degraded: one("x-auth-degraded"),
             assertion: one("x-auth-assertion").is_some(),
             has_token: one("authorization").is_some() || offered.contains("bearer"),
+            body: String::from_utf8_lossy(&asked.body).into_owned(),
         }
     }
 }
