@@ -38,7 +38,7 @@ use counters::{Ledger, look, scrape};
 use judge::Judge;
 use orders::{Orders, admins, issuers};
 use script::{Random, script};
-use tokens::{Mint, Pools};
+use tokens::{Class, Mint, Pools};
 use traffic::{Clients, Route};
 use windows::Windows;
 use world::World;
@@ -148,10 +148,17 @@ async fn whatever_fails_nobody_passes_who_may_not_and_nobody_is_refused_but_as_t
 
     let (attempts, happened) = (clients.attempts.lock().unwrap().clone(), world.happened());
     let (arrivals, withdrawn) = (world.arrivals(), orders.withdrawn.lock().unwrap().clone());
+    let mut had_keys: [Vec<Ms>; ISOLATES] = <_>::default();
+    for attempt in &attempts {
+        let is_good = attempt.token.class == Class::Published && attempt.route != Route::Public;
+        if is_good && arrivals.contains_key(&attempt.number) {
+            had_keys[attempt.isolate].push(attempt.answered);
+        }
+    }
     let mut judge = Judge {
         clock: world.clock,
         happened: &happened,
-        windows: Windows::of(&happened),
+        windows: Windows::of(&happened, &had_keys),
         orders: judge::Orders::of(&orders_made),
         withdrawn: &withdrawn,
         arrivals: &arrivals,
@@ -174,11 +181,22 @@ async fn whatever_fails_nobody_passes_who_may_not_and_nobody_is_refused_but_as_t
     judge.violations.extend(world.trouble.lock().unwrap().drain(..));
 
     table::print(end, &judge, &attempts, &sockets, &orders_made);
+    // A run in which little happens proves little.
+    let acknowledged = orders_made.iter().filter(|order| order.made.done.is_some()).count();
+    let seconds = usize::try_from(end / 1_000).unwrap();
+    assert!(arrivals.len() > 4 * seconds, "hardly anything was permitted");
+    assert!(attempts.len() > 20 * seconds, "hardly anything was asked");
+    assert!(acknowledged > seconds / 5, "hardly anything was revoked");
+    assert!(sockets.len() > seconds / 5, "hardly a socket was open");
     let violations = &judge.violations;
     for violation in violations.iter().take(40) {
         println!("VIOLATION {violation}");
     }
-    assert!(violations.is_empty(), "{} violations with EDGEWARD_CHAOS_SEED={seed}", violations.len());
+    assert!(
+        violations.is_empty(),
+        "{} violations with EDGEWARD_CHAOS_SEED={seed}",
+        violations.len()
+    );
 }
 
 /// The sum over all isolates has what clients saw, but for what was lost with the memory of an isolate.

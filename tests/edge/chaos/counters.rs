@@ -123,7 +123,8 @@ impl Counted {
             Outcome::Answer(_, Some(code)) if !has_arrived && !code.is_empty() => {
                 surely.push(code.clone());
             }
-            Outcome::Answer(..) if has_arrived => {}
+            Outcome::Answer(status, _)
+                if has_arrived && !(is_silent && matches!(status, 500 | 502)) => {}
             Outcome::Answer(..) | Outcome::Nothing(_) => {
                 // It may have been counted, whatever it was, before nobody could answer.
                 let codes = Reason::ALL.iter().map(|reason| reason.code().name().to_owned());
@@ -162,7 +163,13 @@ impl Ledger {
     }
 
     /// What was counted of these since the isolate began anew, up to a time.
-    fn since(&self, of: (usize, usize), name: &str, anew: Option<(Ms, Ms)>, span: (Ms, Ms)) -> Range {
+    fn since(
+        &self,
+        of: (usize, usize),
+        name: &str,
+        anew: Option<(Ms, Ms)>,
+        span: (Ms, Ms),
+    ) -> Range {
         let all = self.0.get(&of).map(Vec::as_slice).unwrap_or_default();
         let (from, to) = anew.unwrap_or((0, 0));
         let mut range = (0, 0);

@@ -218,7 +218,7 @@ impl Judge<'_> {
             verdict.must = Some(format!("it is {:?}", token.class));
         }
         let (over_from, over_to) = token.over;
-        if token.class.denial().is_none() && self.clock.wall(to) >= over_from {
+        if token.class.is_signed() && self.clock.wall(to) >= over_from {
             verdict.may.push("expired_token");
             if issuer == Issued::Asked {
                 verdict.may.push("invalid_token");
@@ -253,8 +253,7 @@ impl Judge<'_> {
         }
         let is_judged = verdict.must.is_none() || token.class.denial().is_none();
         // Claims are looked at before the list, so what is wrong with them is said in any case.
-        let is_over_for_certain =
-            issuer != Issued::Asked && self.clock.wall(from) >= token.over.1;
+        let is_over_for_certain = issuer != Issued::Asked && self.clock.wall(from) >= token.over.1;
         let is_sound = is_judged && !is_over_for_certain || token.class == Class::Invented;
         let list = if route == Route::Strict { &windows.strict } else { &windows.list };
         if is_sound && meets(&list[isolate], span) {
@@ -331,9 +330,10 @@ impl Judge<'_> {
         // Told when it next has a message, or is due.
         let is_reset = meets(&windows.silent[*isolate], span);
         let is_over = self.clock.wall(*closed) >= token.over.0;
-        let is_revoked = self.orders.about(token).any(|order| {
-            holds(order, BOUND_MS).is_some_and(|(may, _)| meets(&[may], span))
-        });
+        let is_revoked = self
+            .orders
+            .about(token)
+            .any(|order| holds(order, BOUND_MS).is_some_and(|(may, _)| meets(&[may], span)));
         let is_asked = token.class.issuer() == Issued::Asked;
         let is_published = token.class.issuer() == Issued::Published;
         let allowed = match ended {
@@ -381,8 +381,7 @@ impl Judge<'_> {
             if arrival.is_some_and(|arrival| arrival.degraded.is_none()) {
                 good.insert(key, attempt.sent);
             }
-            let is_refused =
-                matches!(&attempt.outcome, Outcome::Answer(503, Some(code)) if code == "auth_unavailable");
+            let is_refused = matches!(&attempt.outcome, Outcome::Answer(503, Some(code)) if code == "auth_unavailable");
             let Some(since) = good.get(&key).filter(|_| attempt.route == Route::Stale) else {
                 continue;
             };
@@ -394,7 +393,10 @@ impl Judge<'_> {
                 && !meets(&self.windows.anew[attempt.isolate], between)
                 && !meets(&self.windows.list[attempt.isolate], span);
             self.check(!(is_refused && counts), span, || {
-                format!("Opaque on Stale, request {}: refused, although it was good at {since}", attempt.number)
+                format!(
+                    "Opaque on Stale, request {}: refused, although it was good at {since}",
+                    attempt.number
+                )
             });
         }
     }

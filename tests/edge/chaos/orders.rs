@@ -126,7 +126,8 @@ fn order(kind: &'static str, value: String, issuer: Issued, issued_before: Optio
 }
 
 fn chosen(pools: &Pools, random: &mut Random) -> Option<Order> {
-    let class = random.pick(&[Class::Local, Class::Local, Class::Local, Class::Published, Class::Opaque]);
+    let class =
+        random.pick(&[Class::Local, Class::Local, Class::Local, Class::Published, Class::Opaque]);
     let token = pools.any(class, random)?;
     let kind = match class {
         Class::Opaque => "token",

@@ -119,12 +119,12 @@ pub fn script(seed: u64, length: Ms) -> Vec<Line> {
         }
     };
     line((1_500, 8_000), (400, 4_000), &service(Service::Origin, of_origin));
-    line((1_500, 9_000), (500, 24_000), &service(Service::Published, of_issuer));
+    line((4_000, 16_000), (500, 24_000), &service(Service::Published, of_issuer));
     // An outage of the auth service is felt for longer than it lasts, by the back-off of breakers.
-    line((8_000, 18_000), (500, 4_000), &service(Service::Asked, of_issuer));
+    line((12_000, 30_000), (500, 4_000), &service(Service::Asked, of_issuer));
     line((1_500, 8_000), (500, 8_000), &service(Service::Kv, of_kv));
-    line((6_000, 18_000), (500, 12_000), &|random| What::Objects("/hub/", fault(random)));
-    line((6_000, 18_000), (500, 12_000), &|random| {
+    line((10_000, 26_000), (500, 12_000), &|random| What::Objects("/hub/", fault(random)));
+    line((10_000, 26_000), (500, 12_000), &|random| {
         let paths = ["/relay/", "/relay/pull/weur-0", "/relay/pull/apac-0"];
         What::Objects(random.pick(&paths), fault(random))
     });
@@ -132,11 +132,11 @@ pub fn script(seed: u64, length: Ms) -> Vec<Line> {
         let paths = ["/relay/push", "/relay/leash", "/relay/message", "/hub/append"];
         What::Objects(random.pick(&paths), fault(random))
     });
-    line((4_000, 15_000), (1, 2), &|random| {
+    line((8_000, 25_000), (1, 2), &|random| {
         What::KillObject(random.pick(&[RELAYS[0], RELAYS[2], "hub"]))
     });
-    line((6_000, 20_000), (1, 2), &|random| What::Reset(random.index(ISOLATES)));
-    line((8_000, 22_000), (1, 2_500), &|_| What::KillWorkerd);
+    line((10_000, 30_000), (1, 2), &|random| What::Reset(random.index(ISOLATES)));
+    line((12_000, 36_000), (1, 2_500), &|_| What::KillWorkerd);
     lines
 }
 

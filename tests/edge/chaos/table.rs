@@ -12,7 +12,13 @@ use super::{
 };
 
 /// Prints what was sent and what came of it, which faults there were, and what was checked.
-pub fn print(end: Ms, judge: &Judge<'_>, attempts: &[Attempt], sockets: &[Socket], orders: &[Order]) {
+pub fn print(
+    end: Ms,
+    judge: &Judge<'_>,
+    attempts: &[Attempt],
+    sockets: &[Socket],
+    orders: &[Order],
+) {
     let mut sent: BTreeMap<Class, BTreeMap<String, usize>> = BTreeMap::new();
     for attempt in attempts {
         let has_arrived = judge.arrivals.contains_key(&attempt.number);

@@ -82,6 +82,11 @@ impl Class {
         }
     }
 
+    /// Whether its claims are looked at: its issuer has made it.
+    pub const fn is_signed(self) -> bool {
+        self.denial().is_none() || matches!(self, Self::Audience | Self::NotYet)
+    }
+
     /// Whose word or key it takes to judge it.
     pub const fn issuer(self) -> Issued {
         match self {

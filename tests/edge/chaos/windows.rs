@@ -62,7 +62,8 @@ pub fn meets(spans: &[Span], (from, to): Span) -> bool {
 }
 
 impl Windows {
-    pub fn of(happened: &[Happened]) -> Self {
+    /// By the faults, and by the times when an isolate is known to have had the published keys.
+    pub fn of(happened: &[Happened], had_keys: &[Vec<Ms>; ISOLATES]) -> Self {
         let spans = |is: &dyn Fn(&What) -> bool| -> Vec<Span> {
             let fitting = happened.iter().filter(|one| is(&one.what));
             fitting.map(|one| (one.from, one.to)).collect()
@@ -73,13 +74,18 @@ impl Windows {
             let is_reset = |what: &What| matches!(what, What::Reset(at) if *at == isolate);
             [killed.clone(), spans(&is_reset)].concat()
         };
+        // Until somebody needs the keys, nobody has fetched them.
+        let without_keys = |isolate: usize| -> Vec<Span> {
+            let until = |to: Ms| had_keys[isolate].iter().copied().filter(|at| *at >= to).min();
+            let since = anew(isolate).into_iter();
+            since.map(|(from, to)| (from, until(to).unwrap_or(Ms::MAX))).collect()
+        };
         let fails = |service: Service| {
             spans(&move |what| matches!(what, What::Service(failing, _) if *failing == service))
         };
         // Hub and relays are in the first isolate.
-        let objects_end = |what: &What| {
-            matches!(what, What::Reset(0) | What::StartWorkerd | What::KillWorkerd)
-        };
+        let objects_end =
+            |what: &What| matches!(what, What::Reset(0) | What::StartWorkerd | What::KillWorkerd);
         let list = |isolate: usize, grace: Ms| {
             let relay = RELAYS[isolate];
             let fails = spans(&|what| match what {
@@ -96,11 +102,10 @@ impl Windows {
         let keys = |isolate: usize| {
             let usual_ms = KEYS_REFRESH_SECONDS * 1_000 + FETCH_MS + MACHINE_MS;
             let grace = KEYS_STALE_SECONDS * 1_000 - usual_ms;
-            windows(&fails(Service::Published), &anew(isolate), grace, after_keys)
+            windows(&fails(Service::Published), &without_keys(isolate), grace, after_keys)
         };
-        let keys_doubt = |isolate: usize| {
-            windows(&fails(Service::Published), &anew(isolate), 0, after_keys)
-        };
+        let keys_doubt =
+            |isolate: usize| windows(&fails(Service::Published), &anew(isolate), 0, after_keys);
         let asked =
             |isolate: usize| windows(&fails(Service::Asked), &anew(isolate), 0, after_outage);
         let hub = |isolate: usize| {
@@ -124,9 +129,8 @@ impl Windows {
             // An isolate whose question failed asks again after a second.
             windows(&fails, &anew(isolate), 0, |_| QUESTION_MS + PAUSES_MS)
         };
-        let is_refused = |what: &What| {
-            matches!(what, What::Service(Service::Origin, Mode::Refused))
-        };
+        let is_refused =
+            |what: &What| matches!(what, What::Service(Service::Origin, Mode::Refused));
         Self {
             list: each(&|isolate| list(isolate, BOUND_MS - USUAL_AGE_MS)),
             strict: each(&|isolate| list(isolate, 0)),
@@ -156,12 +160,7 @@ const fn after_outage(lasted: Ms) -> Ms {
 /// When something may be missing: `grace` after a fault began, since what there was counts until then, until
 /// `recovery` after it ended, which may depend on how long it lasted. Faults of which one begins before that
 /// are one fault. An isolate that has begun anew meanwhile had nothing that would count.
-fn windows(
-    faults: &[Span],
-    anew: &[Span],
-    grace: Ms,
-    recovery: impl Fn(Ms) -> Ms,
-) -> Vec<Span> {
+fn windows(faults: &[Span], anew: &[Span], grace: Ms, recovery: impl Fn(Ms) -> Ms) -> Vec<Span> {
     let mut faults = faults.to_vec();
     faults.sort_unstable();
     let mut joined: Vec<Span> = Vec::new();

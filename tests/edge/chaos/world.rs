@@ -212,8 +212,7 @@ impl World {
         self.look_for_trouble();
         self.clock.until(until).await;
         let Self { front, relays, kv, data_centre, published, asked, .. } = self;
-        let gates =
-            Gate::start_all(setup(front, relays, kv, data_centre, published, asked)).await;
+        let gates = Gate::start_all(setup(front, relays, kv, data_centre, published, asked)).await;
         *self.life.write().unwrap() = Arc::new(Life { number: old.number + 1, gates });
     }
 
@@ -297,6 +296,8 @@ fn setup(
                     "client_secret": "INTROSPECTION_SECRET",
                     "opaque_tokens": "accept",
                     "timeout_ms": INTROSPECTION_TIMEOUT_MS,
+                    // Who passes on less passes by a fault then, and not by a busy machine.
+                    "degrade_after_ms": INTROSPECTION_TIMEOUT_MS,
                     "cache_seconds": INTROSPECTION_CACHE_SECONDS,
                     "max_stale_seconds": INTROSPECTION_STALE_SECONDS,
                 },
