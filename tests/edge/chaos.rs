@@ -61,11 +61,12 @@ const STALE_PATH: &str = "/stale";
 
 /// `clock_skew_seconds`.
 const SKEW_SECONDS: i64 = 2;
-/// `jwks.refresh_seconds` and `jwks.max_stale_seconds` of the issuer with published keys.
+/// `jwks.refresh_seconds`, `jwks.max_stale_seconds` and `jwks.timeout_ms` of the issuer with published keys.
 const KEYS_REFRESH_SECONDS: Ms = 10;
-const KEYS_STALE_SECONDS: Ms = 20;
+const KEYS_STALE_SECONDS: Ms = 22;
+const KEYS_TIMEOUT_MS: Ms = 4_000;
 /// `introspection` of the issuer that is asked.
-const INTROSPECTION_TIMEOUT_MS: Ms = 2_000;
+const INTROSPECTION_TIMEOUT_MS: Ms = 4_000;
 const INTROSPECTION_CACHE_SECONDS: Ms = 3;
 const INTROSPECTION_STALE_SECONDS: Ms = 15;
 
@@ -118,6 +119,7 @@ async fn whatever_fails_nobody_passes_who_may_not_and_nobody_is_refused_but_as_t
     // What is revoked at the very end would be seen by nobody.
     let last_order = end - CALM_MS / 2;
     all.spawn(admins(Arc::clone(&world), Arc::clone(&orders), pools, mint, draw(), last_order));
+    all.spawn(Arc::clone(&world).feel_its_pulse(end));
     all.spawn(scrape(Arc::clone(&world), Arc::clone(&scrapes), end));
     for isolate in 0..ISOLATES {
         for _ in 0..SOCKETS {
@@ -133,7 +135,8 @@ async fn whatever_fails_nobody_passes_who_may_not_and_nobody_is_refused_but_as_t
 
     // Nothing fails any more, and whatever was promised holds in every isolate.
     let orders_made = orders.all.lock().unwrap().clone();
-    for token in clients.tokens.lock().unwrap().clone() {
+    let tokens = clients.tokens.lock().unwrap().clone();
+    for token in tokens {
         if orders_made.iter().any(|order| order.names(&token)) {
             for isolate in 0..ISOLATES {
                 clients.ask(Arc::clone(&token), Route::Usual, false, isolate).await;
@@ -169,11 +172,17 @@ async fn whatever_fails_nobody_passes_who_may_not_and_nobody_is_refused_but_as_t
     };
     let mut in_order: Vec<_> = attempts.iter().collect();
     in_order.sort_by_key(|attempt| attempt.sent);
-    in_order.iter().for_each(|attempt| judge.attempt(attempt));
+    for attempt in &in_order {
+        judge.attempt(attempt);
+    }
     judge.stale_serves(&in_order);
     let sockets = sockets.lock().unwrap().clone();
-    sockets.iter().for_each(|socket| judge.socket(socket));
-    orders_made.iter().for_each(|order| judge.order(order));
+    for socket in &sockets {
+        judge.socket(socket);
+    }
+    for order in &orders_made {
+        judge.order(order);
+    }
     let ledger = Ledger::of(&judge, &attempts);
     judge.counters(&ledger, &scrapes.lock().unwrap());
     sum(&world, &mut judge, &ledger).await;

@@ -188,13 +188,13 @@ impl Ledger {
 impl Judge<'_> {
     /// Holds what was counted against what was seen.
     pub fn counters(&mut self, ledger: &Ledger, scrapes: &[Scrape]) {
-        let mut last: BTreeMap<Option<(usize, usize)>, &Scrape> = BTreeMap::new();
+        let mut known: BTreeMap<Option<(usize, usize)>, &Scrape> = BTreeMap::new();
         for scrape in scrapes {
             let span = (scrape.sent, scrape.answered);
             let of = scrape.of.map_or("all".to_owned(), |(life, isolate)| {
                 format!("isolate {isolate} of life {life}")
             });
-            if let Some(before) = last.insert(scrape.of, scrape) {
+            if let Some(before) = known.insert(scrape.of, scrape) {
                 let isolate = scrape.of.map(|(_, isolate)| isolate);
                 let between = (before.sent, scrape.answered);
                 let is_anew = |at: usize| meets(&self.windows.anew[at], between);

@@ -50,8 +50,8 @@ impl<'a> Orders<'a> {
 
     pub fn about(&self, token: &Token) -> impl Iterator<Item = &'a Order> {
         let names = token.names.iter().map(|(kind, value)| (*kind, value.as_str()));
-        let named = names.chain([("token", token.text.as_str())]);
-        named
+        names
+            .chain([("token", token.text.as_str())])
             .filter_map(|name| self.0.get(&name))
             .flatten()
             .filter(|order| order.names(token))
@@ -141,8 +141,7 @@ impl Judge<'_> {
             (Outcome::Answer(status, _), Some(arrival)) => {
                 let is_handshake = arrival.is_handshake;
                 let expected = match &arrival.met {
-                    Mode::Pass | Mode::Slow(_) if is_handshake => 101,
-                    Mode::HalfBody if is_handshake => 101,
+                    Mode::Pass | Mode::Slow(_) | Mode::HalfBody if is_handshake => 101,
                     Mode::Pass | Mode::Slow(_) | Mode::Garbage | Mode::HalfBody => 200,
                     Mode::Status { code, .. } => *code,
                     _ => 502,

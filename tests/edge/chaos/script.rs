@@ -66,6 +66,8 @@ pub enum What {
     Reset(usize),
     /// workerd starts for the first time, which is no fault, but not the usual either.
     StartWorkerd,
+    /// The machine does something else, which is no fault of anybody.
+    Busy,
     /// workerd ends, and starts again after a while.
     KillWorkerd,
 }
@@ -90,6 +92,7 @@ impl What {
             Self::KillObject(name) => format!("kill {name}"),
             Self::Reset(_) => "reset an instance".to_owned(),
             Self::StartWorkerd => "start workerd".to_owned(),
+            Self::Busy => "busy machine".to_owned(),
             Self::KillWorkerd => "kill workerd".to_owned(),
         }
     }

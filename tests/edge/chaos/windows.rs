@@ -10,7 +10,7 @@ use super::{
 
 /// What a busy machine may take to do what is due, and a call that meets it may fail by. Whatever is promised
 /// in seconds is promised beside this only where something has to be done; a refusal in time needs nothing.
-const MACHINE_MS: Ms = 2_000;
+const MACHINE_MS: Ms = 1_000;
 
 /// A question to a relay, and the time after which one counts as lost with its request.
 const QUESTION_MS: Ms = 1_000 + 1_000;
@@ -84,8 +84,9 @@ impl Windows {
             spans(&move |what| matches!(what, What::Service(failing, _) if *failing == service))
         };
         // Hub and relays are in the first isolate.
-        let objects_end =
-            |what: &What| matches!(what, What::Reset(0) | What::StartWorkerd | What::KillWorkerd);
+        let objects_end = |what: &What| {
+            matches!(what, What::Reset(0) | What::StartWorkerd | What::KillWorkerd | What::Busy)
+        };
         let list = |isolate: usize, grace: Ms| {
             let relay = RELAYS[isolate];
             let fails = spans(&|what| match what {

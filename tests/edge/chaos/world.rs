@@ -9,11 +9,12 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, interval, sleep, sleep_until};
 
 use super::{
     BOUND_MS, INTROSPECTION_CACHE_SECONDS, INTROSPECTION_STALE_SECONDS, INTROSPECTION_TIMEOUT_MS,
-    ISOLATES, KEYS_REFRESH_SECONDS, KEYS_STALE_SECONDS, Ms, SKEW_SECONDS, STALE_PATH, STRICT_PATH,
+    ISOLATES, KEYS_REFRESH_SECONDS, KEYS_STALE_SECONDS, KEYS_TIMEOUT_MS, Ms, SKEW_SECONDS,
+    STALE_PATH, STRICT_PATH,
     harness::{
         issuer::{EDGE, INTROSPECTION, JWKS},
         *,
@@ -25,6 +26,10 @@ use super::{
 /// Where isolates are, and so which relay is theirs: two share one, and the cache of the data centre with it.
 pub const CONTINENTS: [&str; ISOLATES] = ["EU", "EU", "AS"];
 pub const RELAYS: [&str; ISOLATES] = ["weur-0", "weur-0", "apac-0"];
+
+/// How often it is asked whether the machine is busy, and how late an answer is then.
+const PULSE: Duration = Duration::from_millis(100);
+const BUSY_MS: Ms = 250;
 
 /// How long a control request of the test may take.
 const CONTROL: Duration = Duration::from_secs(5);
@@ -103,9 +108,9 @@ pub struct World {
 
 impl World {
     pub async fn start() -> Arc<Self> {
-        let origin = Origin::answering(|seen| match seen.header("upgrade").is_empty() {
-            true => Answer::ok(),
-            false => Answer::WebSocketEcho,
+        let origin = Origin::answering(|seen| {
+            let is_plain = seen.header("upgrade").is_empty();
+            if is_plain { Answer::ok() } else { Answer::WebSocketEcho }
         });
         let origin = origin.await;
         let front = Faults::start().await;
@@ -182,7 +187,7 @@ impl World {
             }
             What::KillObject(name) => self.control(0, &format!("kill/{name}")).await,
             What::Reset(isolate) => self.control(*isolate, "reset").await,
-            What::StartWorkerd => {}
+            What::StartWorkerd | What::Busy => {}
             What::KillWorkerd => self.kill_workerd(until).await,
         }
         let to = self.clock.now();
@@ -214,6 +219,26 @@ impl World {
         let Self { front, relays, kv, data_centre, published, asked, .. } = self;
         let gates = Gate::start_all(setup(front, relays, kv, data_centre, published, asked)).await;
         *self.life.write().unwrap() = Arc::new(Life { number: old.number + 1, gates });
+    }
+
+    /// Notes when the machine is so busy that whatever has a time limit can miss it: when a timer is late, or the
+    /// issuer, which is no part of what is tested, is slow to say what needs no fault proxy.
+    pub async fn feel_its_pulse(self: Arc<Self>, end: Ms) {
+        let mut tick = interval(PULSE);
+        while self.clock.now() < end {
+            tick.tick().await;
+            let from = self.clock.now();
+            self.published.jwks().await;
+            let answered = self.clock.now();
+            sleep(PULSE).await;
+            let to = self.clock.now();
+            let lasted =
+                [answered - from, to - answered - Ms::try_from(PULSE.as_millis()).unwrap()];
+            if lasted.into_iter().any(|lasted| lasted > BUSY_MS) {
+                let busy = Happened { what: What::Busy, from, to };
+                self.happened.lock().unwrap().push(busy);
+            }
+        }
     }
 
     /// Notes what this life has printed of panics, and of exceptions that the test did not make.
@@ -279,6 +304,7 @@ fn setup(
                     "refresh_seconds": KEYS_REFRESH_SECONDS,
                     "max_stale_seconds": KEYS_STALE_SECONDS,
                     "cooldown_seconds": 1,
+                    "timeout_ms": KEYS_TIMEOUT_MS,
                 },
             }),
         )
