@@ -2,7 +2,8 @@
 //! there were, and the times that the configuration and the documentation name.
 
 use super::{
-    BOUND_MS, INTROSPECTION_TIMEOUT_MS, ISOLATES, KEYS_REFRESH_SECONDS, KEYS_STALE_SECONDS, Ms,
+    BOUND_MS, INTROSPECTION_TIMEOUT_MS, ISOLATES, KEYS_REFRESH_SECONDS, KEYS_STALE_SECONDS,
+    KEYS_TIMEOUT_MS, Ms,
     harness::Mode,
     script::{Service, What},
     world::{Happened, RELAYS},
@@ -20,9 +21,9 @@ const PAUSES_MS: Ms = 1_000 + 1_000;
 /// cache of the data centre, and until the next one is there.
 const USUAL_AGE_MS: Ms = 4_000;
 
-/// One attempt to fetch keys (2,000 ms unless it is set), the look into KV before it, and the second after
+/// One attempt to fetch keys, the look into KV before it, and the second after
 /// which one counts as lost.
-const FETCH_MS: Ms = 2_000 + 50 + 1_000;
+const FETCH_MS: Ms = KEYS_TIMEOUT_MS + 50 + 1_000;
 /// After one that failed there is none for so long while there is no set.
 const FETCH_PAUSE_MS: Ms = 2_000;
 
@@ -80,8 +81,12 @@ impl Windows {
             let since = anew(isolate).into_iter();
             since.map(|(from, to)| (from, until(to).unwrap_or(Ms::MAX))).collect()
         };
+        // A machine that is busy keeps everybody from answering in time.
         let fails = |service: Service| {
-            spans(&move |what| matches!(what, What::Service(failing, _) if *failing == service))
+            spans(&move |what| match what {
+                What::Service(failing, _) => *failing == service,
+                other => matches!(other, What::Busy),
+            })
         };
         // Hub and relays are in the first isolate.
         let objects_end = |what: &What| {
