@@ -6,7 +6,7 @@ use super::{
     BOUND_MS, INTROSPECTION_CACHE_SECONDS, INTROSPECTION_STALE_SECONDS, INTROSPECTION_TIMEOUT_MS,
     Ms, STRICT_BOUND_MS,
     harness::Mode,
-    orders::{Attempted, Order},
+    orders::{Attempted, Order, Wanted},
     sockets::{Ended, Socket},
     tokens::{Class, Issued, Token},
     traffic::{Attempt, Outcome, Route, body},
@@ -295,9 +295,9 @@ impl Judge<'_> {
         let about = || format!("a socket of {:?} in isolate {isolate}: {ended:?}", token.class);
         let mut limits = vec![(token.over.1 - self.clock.wall(0), "it was over".to_owned())];
         for order in self.orders.about(token) {
-            let until = order.undone.as_ref().map_or(Ms::MAX, super::orders::Wanted::sent);
+            let until = order.undone.as_ref().map_or(Ms::MAX, Wanted::sent);
             if let Some(done) = order.made.done
-                && done + BOUND_MS + CLOSING_MS < until
+                && (done + BOUND_MS).max(*opened) + CLOSING_MS < until
             {
                 let at = i64::try_from(done + BOUND_MS).unwrap();
                 limits.push((at, format!("its {} was revoked at {done}", order.kind)));
@@ -315,7 +315,11 @@ impl Judge<'_> {
         }
         for (limit, why) in limits {
             // One that was opened afterwards is judged as a request.
-            let limit = Ms::try_from(limit).unwrap_or(0).max(*opened) + CLOSING_MS;
+            let due = Ms::try_from(limit).unwrap_or(0).max(*opened);
+            let limit = due + CLOSING_MS;
+            if meets(&self.windows.busy, (due, *closed)) {
+                continue;
+            }
             self.check(*echoed <= limit, span, || {
                 format!("{}: something sent at {echoed} passed, although {why}", about())
             });

@@ -53,6 +53,8 @@ pub struct Windows {
     pub anew: [Vec<Span>; ISOLATES],
     /// Its relay may not hear what it has counted, or not keep it.
     pub unheard: [Vec<Span>; ISOLATES],
+    /// What is due may be late.
+    pub busy: Vec<Span>,
     /// Nobody listens where the origin is.
     pub origin_gone: Vec<Span>,
 }
@@ -147,6 +149,7 @@ impl Windows {
             silent: each(&anew),
             anew: each(&anew),
             unheard: each(&unheard),
+            busy: spans(&|what| matches!(what, What::Busy)),
             origin_gone: spans(&is_refused),
         }
     }
