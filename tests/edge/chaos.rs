@@ -137,7 +137,8 @@ async fn whatever_fails_nobody_passes_who_may_not_and_nobody_is_refused_but_as_t
     let orders_made = orders.all.lock().unwrap().clone();
     let tokens = clients.tokens.lock().unwrap().clone();
     for token in tokens {
-        if orders_made.iter().any(|order| order.names(&token)) {
+        let is_over = token.over.0 < mint::now_millis();
+        if !is_over && orders_made.iter().any(|order| order.names(&token)) {
             for isolate in 0..ISOLATES {
                 clients.ask(Arc::clone(&token), Route::Usual, false, isolate).await;
             }

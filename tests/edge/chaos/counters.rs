@@ -238,6 +238,9 @@ impl Judge<'_> {
             for one in all {
                 let (least, most) = one.range(name);
                 range.1 += most;
+                if least == 0 {
+                    continue;
+                }
                 // Lost with what ended before it could be handed over.
                 let ends = self.windows.anew[*isolate].iter().map(|span| span.0);
                 let end = ends.filter(|end| *end >= one.sent).min();
