@@ -8,13 +8,14 @@
 //! | [`tokens`] | tokens, and what is true of each |
 //! | [`traffic`], [`sockets`], [`orders`], [`counters`] | what is asked, and what is taken down about it |
 //! | [`windows`] | when the policy lets good requests be refused, by the faults that there were |
-//! | [`judge`] | the model |
+//! | [`judge`], [`endings`] | the model, of requests and of sockets |
 //! | [`table`] | what is printed |
 //!
 //! That a request was permitted, the origin says, which takes down every one. Times in which something is
 //! allowed follow from what the configuration and `docs/` say; see [`windows`].
 
 mod counters;
+mod endings;
 mod judge;
 mod orders;
 mod script;
@@ -253,7 +254,7 @@ async fn list(world: &World, judge: &mut Judge<'_>, orders: &[orders::Order]) {
         known.insert(id.clone());
         let is_undone = order.undone.as_ref().map(|undone| undone.done.is_some());
         let is_as_said = match is_undone {
-            None => listed.contains(id),
+            None => listed.contains(id) || world.clock.wall(now) >= order.ends,
             Some(true) => !listed.contains(id),
             Some(false) => true,
         };

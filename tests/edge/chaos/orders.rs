@@ -55,6 +55,8 @@ pub struct Order {
     pub value: String,
     issuer: Issued,
     issued_before: Option<i64>,
+    /// When there is nothing left that it is about, and it is forgotten, in milliseconds since 1970.
+    pub ends: i64,
     pub made: Wanted,
     pub id: Option<String>,
     pub undone: Option<Wanted>,
@@ -122,7 +124,8 @@ pub async fn admins(
 }
 
 fn order(kind: &'static str, value: String, issuer: Issued, issued_before: Option<i64>) -> Order {
-    Order { kind, value, issuer, issued_before, made: Wanted::default(), id: None, undone: None }
+    let (made, ends) = (Wanted::default(), i64::MAX);
+    Order { kind, value, issuer, issued_before, ends, made, id: None, undone: None }
 }
 
 fn chosen(pools: &Pools, random: &mut Random) -> Option<Order> {
@@ -141,7 +144,10 @@ fn chosen(pools: &Pools, random: &mut Random) -> Option<Order> {
     }
     let issued_before = (kind == "sub" && random.percent(50)).then(mint::now);
     let value = if kind == "token" { &token.text } else { &token.names[kind] };
-    let order = order(kind, value.clone(), class.issuer(), issued_before);
+    let mut order = order(kind, value.clone(), class.issuer(), issued_before);
+    if kind == "token" {
+        order.ends = token.over.0;
+    }
     if order.names(&token) {
         pools.doom(&token);
     }
