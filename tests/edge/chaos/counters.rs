@@ -111,7 +111,9 @@ impl Counted {
         }
         match &attempt.outcome {
             _ if attempt.route == Route::Health => {}
-            Outcome::Answer(502, code) if code.is_some() || !is_silent => {
+            Outcome::Answer(502, code)
+                if code.as_deref() == Some("origin_unreachable") || !is_silent =>
+            {
                 // Who could not be reached got a permit.
                 surely = named(&["permitted", "origin_unreachable"]);
             }
