@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help dev build sbom reproduce test fuzz miri bench load outage abuse timing fmt lint clean
+.PHONY: help dev build sbom reproduce test fuzz miri bench load outage chaos abuse timing fmt lint clean
 
 COMMON := Cargo.toml Cargo.lock package-lock.json tools/common.sh tools/install.sh
 SOURCES := $(shell find src -type f) $(COMMON) tools/build.sh
@@ -48,6 +48,9 @@ load: ## thousands of clients for five minutes (tools/load.sh says how to take f
 
 outage: ## an outage of the auth service under load (tools/outage.sh says how to make it shorter)
 	@tools/outage.sh
+
+chaos: ## half an hour of random faults of everything (tools/chaos.sh says how to take less)
+	@tools/chaos.sh
 
 abuse: ## what a thousand abusive clients cost a hundred users (tools/abuse.sh says how to take less)
 	@tools/abuse.sh

@@ -118,7 +118,9 @@ impl<E: SignatureEngine> Gate<E> {
     /// The page: what all have handed over, as the hub says, or what this isolate knows by itself.
     pub fn metrics_page(&self, hub: Option<&[u8]>, now: Millis) -> TextResponse {
         let hub = hub.and_then(|said| str::from_utf8(said).ok());
+        // Nonsense has no counters, either, and must not look as if all of them began anew.
         let hub = hub.map(|said| Readings::read(said.lines()));
+        let hub = hub.filter(|hub| hub.get("auth_hub_up") > 0);
         let own = self.readings(now);
         let mut sum = match hub {
             Some(mut sum) => {

@@ -22,6 +22,7 @@ mod alerts;
 mod attacks;
 mod auth_service;
 mod cache;
+mod chaos;
 mod cli;
 mod cost;
 mod denials;

@@ -173,6 +173,19 @@ async fn a_hub_that_hangs_does_not_take_the_page_along() {
 }
 
 #[tokio::test]
+async fn nonsense_in_the_place_of_the_hub_makes_no_counter_go_back() {
+    let (origin, relays) = (Origin::start().await, Relays::start().await);
+    let gate = Gate::start(setup(&origin, &relays)).await;
+    pass(&gate, 3).await;
+    all_of(&gate, PERMITTED, 3.0).await;
+    relays.fail("/hub/metrics", Fault::Garbage);
+    let page = metrics(&gate).await;
+    assert_eq!((page["auth_hub_up"], page.get(PERMITTED)), (0.0, None));
+    relays.mend();
+    assert_eq!(metrics(&gate).await[PERMITTED], 3.0);
+}
+
+#[tokio::test]
 async fn the_way_of_a_revocation_is_measured() {
     let (origin, relays) = (Origin::start().await, Relays::start().await);
     let gate = Gate::start(setup(&origin, &relays)).await;

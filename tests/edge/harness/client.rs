@@ -17,6 +17,7 @@ use super::{
 pub const HOST: &str = "app.example";
 
 /// A request in the making.
+#[derive(Clone)]
 pub struct Request {
     method: String,
     target: String,

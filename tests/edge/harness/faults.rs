@@ -1,7 +1,8 @@
 //! A service that can fail in every way that a client has to bear, and that counts what it is asked.
 //!
 //! In front of a server it is a proxy, with a function behind it the server itself. Requests and
-//! answers are taken in whole; only the faults play with how bytes come.
+//! answers are taken in whole; only the faults play with how bytes come. A handshake of a WebSocket that
+//! passes becomes a tunnel to the server, which ends with one of its ends or when connections are refused.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -89,6 +90,7 @@ pub struct Asked {
 }
 
 type Handler = dyn Fn(&Asked) -> Reply + Send + Sync;
+type Watcher = dyn Fn(&Asked, &Mode) + Send + Sync;
 
 /// Who answers what passes.
 #[derive(Clone)]
@@ -102,6 +104,7 @@ struct Shared {
     behind: Mutex<Behind>,
     mode: Mutex<Mode>,
     ledger: Mutex<Ledger>,
+    watcher: Mutex<Option<Arc<Watcher>>>,
     changed: Notify,
 }
 
@@ -152,6 +155,7 @@ impl Faults {
             behind: Mutex::new(behind),
             mode: Mutex::new(Mode::Pass),
             ledger: Mutex::default(),
+            watcher: Mutex::default(),
             changed: Notify::new(),
         });
         let addr = port.local_addr().unwrap();
@@ -164,6 +168,11 @@ impl Faults {
     /// answered.
     pub fn pass_to(&self, server: SocketAddr) {
         *self.shared.behind.lock().unwrap() = Behind::Server(server);
+    }
+
+    /// From now on this is told of each request, and what happens to it.
+    pub fn tell(&self, watcher: impl Fn(&Asked, &Mode) + Send + Sync + 'static) {
+        *self.shared.watcher.lock().unwrap() = Some(Arc::new(watcher));
     }
 
     /// From now on, this happens to requests. Returns when connections are refused or accepted.
@@ -253,6 +262,10 @@ impl Asked {
         wire::values(&self.headers, name)
     }
 
+    fn is_handshake(&self) -> bool {
+        self.header("upgrade").iter().any(|value| value.eq_ignore_ascii_case("websocket"))
+    }
+
     async fn read(stream: &mut BufReader<TcpStream>) -> io::Result<Option<Self>> {
         let Some(Head { start, headers }) = Head::read(stream).await? else { return Ok(None) };
         let mut words = start.split(' ').map(str::to_owned);
@@ -287,13 +300,29 @@ impl Shared {
         self.changed.notify_waiters();
 
         let mut mode = self.mode.lock().unwrap();
-        match &mut *mode {
+        let mode = match &mut *mode {
             Mode::Flapping(modes) => {
                 modes.rotate_left(1);
                 modes[modes.len() - 1].clone()
             }
             steady => steady.clone(),
+        };
+        if let Some(watcher) = &*self.watcher.lock().unwrap() {
+            watcher(asked, &mode);
         }
+        mode
+    }
+
+    /// A handshake that passes: from then on, whatever either side sends.
+    async fn tunnel(&self, stream: &mut BufReader<TcpStream>, asked: &Asked) -> io::Result<()> {
+        let Behind::Server(addr) = self.behind.lock().unwrap().clone() else {
+            return Err(io::Error::other("no server is behind it"));
+        };
+        let mut server = TcpStream::connect(addr).await?;
+        server.set_nodelay(true)?;
+        let start = format!("{} {} HTTP/1.1", asked.method, asked.target);
+        server.write_all(&Head::write(&start, &asked.headers)).await?;
+        tokio::io::copy_bidirectional(stream, &mut server).await.map(drop)
     }
 
     /// The answer to what passes.
@@ -337,6 +366,13 @@ async fn answer(
     mode: Mode,
     shared: &Shared,
 ) -> io::Result<bool> {
+    if asked.is_handshake() && matches!(mode, Mode::Pass | Mode::Slow(_) | Mode::HalfBody) {
+        if let Mode::Slow(delay) = mode {
+            tokio::time::sleep(delay).await;
+        }
+        shared.tunnel(stream, asked).await?;
+        return Ok(false);
+    }
     let reply = match mode {
         Mode::Pass => shared.pass(asked).await?,
         Mode::Slow(delay) => {

@@ -82,10 +82,15 @@ pub fn key_for(algorithm: &str) -> &'static Key {
 }
 
 /// Seconds since 1970.
-#[allow(clippy::disallowed_methods, reason = "a client has a clock of its own")]
 pub fn now() -> i64 {
+    now_millis().div_euclid(1_000)
+}
+
+/// Milliseconds since 1970.
+#[allow(clippy::disallowed_methods, reason = "a client has a clock of its own")]
+pub fn now_millis() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    i64::try_from(since.as_secs()).unwrap()
+    i64::try_from(since.as_millis()).unwrap()
 }
 
 /// Claims that the default provider accepts for the next five minutes.

@@ -210,8 +210,9 @@ impl Opening {
         }
     }
 
+    /// Tries to open the socket: this end and the headers of the response, or what came instead.
     #[allow(clippy::result_large_err, reason = "as the library has it")]
-    async fn attempt(self, gate: &Gate) -> Result<(End, HeaderMap), Error> {
+    pub async fn attempt(self, gate: &Gate) -> Result<(End, HeaderMap), Error> {
         let mut request =
             format!("ws://{}{}", gate.addr, self.target).into_client_request().unwrap();
         for (name, value) in self.headers {
@@ -219,8 +220,8 @@ impl Opening {
             request.headers_mut().insert(name, HeaderValue::from_str(&value).unwrap());
         }
         let socket = if self.is_narrow { narrow_socket() } else { TcpSocket::new_v4().unwrap() };
-        let stream = socket.connect(gate.addr).await.unwrap();
-        stream.set_nodelay(true).unwrap();
+        let stream = socket.connect(gate.addr).await?;
+        stream.set_nodelay(true)?;
         let opened = client_async_with_config(request, stream, Some(config())).await;
         opened.map(|(socket, response)| (socket, response.headers().clone()))
     }

@@ -1,11 +1,17 @@
 //! The proxy passes, fails as it is told, and counts.
 
-use std::{io::ErrorKind, time::Duration};
+use std::{
+    io::ErrorKind,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
+use futures_util::{SinkExt, StreamExt};
 use tokio::{
     io::{AsyncWriteExt, BufReader},
     net::TcpStream,
 };
+use tokio_tungstenite::tungstenite::Message;
 
 use super::{super::harness::client::try_raw, *};
 
@@ -38,6 +44,40 @@ async fn what_passes_is_counted() {
     assert_eq!(faults.count_of(|method, _| method == "POST"), 1);
     let last = faults.last("/a");
     assert_eq!((last.body.as_slice(), last.header("x-any")), (b"a body".as_slice(), vec!["thing"]));
+}
+
+#[tokio::test]
+async fn a_handshake_that_passes_is_a_tunnel_until_connections_are_refused() {
+    let echo = Origin::answering(|_| Answer::WebSocketEcho).await;
+    let faults = Faults::start().await;
+    faults.pass_to(echo.addr);
+    for mode in [Mode::Pass, Mode::Slow(Duration::from_millis(1)), Mode::HalfBody] {
+        faults.set(mode).await;
+        let url = format!("ws://{}/", faults.addr);
+        let stream = TcpStream::connect(faults.addr).await.unwrap();
+        let (mut near, _) = tokio_tungstenite::client_async(url, stream).await.unwrap();
+        // Others do not meet those that are open.
+        faults.set(Mode::Reset).await;
+        near.send(Message::text("there")).await.unwrap();
+        assert_eq!(near.next().await.unwrap().unwrap(), Message::text("there"));
+        faults.set(Mode::Refused).await;
+        assert!(!matches!(near.next().await, Some(Ok(_))));
+    }
+}
+
+#[tokio::test]
+async fn who_wants_to_know_is_told_what_happens_to_each_request() {
+    let faults = service().await;
+    let told = Arc::<Mutex<Vec<String>>>::default();
+    let noted = Arc::clone(&told);
+    faults.tell(move |asked, mode| {
+        noted.lock().unwrap().push(format!("{} {mode:?}", asked.target));
+    });
+    ask(faults.addr, "/a").await;
+    faults.set(Mode::Flapping(vec![Mode::Reset, Mode::Pass])).await;
+    assert_eq!(failure(&faults).await, ErrorKind::ConnectionReset);
+    ask(faults.addr, "/b").await;
+    assert_eq!(*told.lock().unwrap(), ["/a Pass", "/ Reset", "/b Pass"]);
 }
 
 #[tokio::test]
