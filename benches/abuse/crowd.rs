@@ -19,7 +19,7 @@ use super::kinds::{Kind, Supply};
 /// How many users ask at a time, and how many others beside them.
 pub const USERS: usize = 100;
 pub const OTHERS: usize = 1_000;
-/// Over how long all have begun before anything counts.
+/// How long all go on before anything counts.
 const WARM_UP: Duration = Duration::from_secs(3);
 /// After how long a request counts as not answered.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -87,14 +87,30 @@ pub async fn gather(
         answers: Mutex::default(),
         wrong: Mutex::default(),
     });
+    // Each has had an answer before anybody sends without a pause: workerd serves who is there before it accepts
+    // others, and who connects to it in a flood waits for long.
+    let connected = async |count: usize| {
+        let mut connections = Vec::with_capacity(count);
+        for _ in 0..count {
+            connections.push(crowd.connect().await);
+        }
+        connections
+    };
+    let users = connected(USERS).await;
+    let count = if matches!(others, Others::Idle | Others::Send(_)) { OTHERS } else { 0 };
+    let mut connections = connected(count).await.into_iter();
     let head = "GET /api/orders HTTP/1.1\r\nHost: api.example\r\nX-Huge: ";
     let huge = Arc::new([head.as_bytes(), &vec![b'a'; HUGE], b"\r\n\r\n"].concat());
     let mut all = JoinSet::new();
     for _ in 0..if others == Others::Nobody { 0 } else { OTHERS } {
         let crowd = Arc::clone(&crowd);
         match others {
-            Others::Nobody | Others::Idle => drop(all.spawn(async move { crowd.idle().await })),
-            Others::Send(kind) => drop(all.spawn(async move { crowd.send(kind, false).await })),
+            // Its connections stay open.
+            Others::Nobody | Others::Idle => {}
+            Others::Send(kind) => {
+                let connection = connections.next();
+                drop(all.spawn(async move { crowd.send(kind, connection, false).await }));
+            }
             Others::Drip => drop(all.spawn(async move { crowd.drip().await })),
             Others::Huge => {
                 let huge = Arc::clone(&huge);
@@ -102,9 +118,9 @@ pub async fn gather(
             }
         }
     }
-    for _ in 0..USERS {
+    for user in users {
         let crowd = Arc::clone(&crowd);
-        all.spawn(async move { crowd.send(Kind::User, true).await });
+        all.spawn(async move { crowd.send(Kind::User, Some(user), true).await });
     }
     sleep(WARM_UP).await;
     crowd.counts.store(true, Ordering::Relaxed);
@@ -137,8 +153,16 @@ impl Crowd {
         *self.answers.lock().unwrap().entry(answer).or_default() += 1;
     }
 
-    async fn send(&self, kind: Kind, is_user: bool) {
-        let mut connection = None;
+    /// A connection that has had an answer.
+    async fn connect(&self) -> Connection {
+        let mut connection = Connection::open(self.address).await.expect("it listens");
+        let mut request = Vec::new();
+        self.supply.write(Kind::User, self.next.fetch_add(1, Ordering::Relaxed), &mut request);
+        assert_eq!(connection.exchange(&request).await.expect("an answer"), Kind::User.status());
+        connection
+    }
+
+    async fn send(&self, kind: Kind, mut connection: Option<Connection>, is_user: bool) {
         let mut request = Vec::new();
         while !self.is_over() {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
@@ -154,13 +178,6 @@ impl Crowd {
                 // Whoever is cut off does not come back at once.
                 sleep(Duration::from_millis(100)).await;
             }
-        }
-    }
-
-    async fn idle(&self) {
-        let _connection = TcpStream::connect(self.address).await;
-        while !self.is_over() {
-            sleep(DRIP).await;
         }
     }
 

@@ -1,8 +1,17 @@
 //! Many who want nothing but to cost something. What that is in requests per second and in memory, `make abuse`
 //! measures; here it must not cost anybody else an answer.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
 use futures_util::future::join_all;
-use tokio::{io::AsyncWriteExt, net::TcpStream};
+use tokio::{
+    io::{AsyncWriteExt, BufReader},
+    net::TcpStream,
+    task::JoinSet,
+};
 
 use super::*;
 use mint::P256;
@@ -46,7 +55,7 @@ async fn heads_that_never_end_and_headers_that_nobody_needs_cost_nobody_else_an_
     // Those who come to an end after all are judged as anybody else.
     let mut last = open.swap_remove(0);
     last.write_all(b"\r\n\r\n").await.unwrap();
-    let mut last = tokio::io::BufReader::new(last);
+    let mut last = BufReader::new(last);
     Reply::read(&mut last, false).await.unwrap().must_be(401, "missing_token");
     drop(open);
     get("/").bearer(&good).send(&gate).await.must_pass();
@@ -80,5 +89,56 @@ async fn a_flood_of_unknown_keys_asks_the_issuer_once_and_delays_no_good_token()
         join_all(sent).await;
     }
     assert_eq!((issuer.count("/jwks"), origin.count()), (1, 1_000));
+    gate.must_be_calm();
+}
+
+/// Left to itself, the runtime serves again and again who asks for more at once, and hears late, or never, what
+/// origins have answered to others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_bad_tokens_over_open_connections_does_not_keep_good_ones_from_the_origin() {
+    let origin = Origin::start().await;
+    let gate = Gate::start(Setup::new(&origin).set("log.level", "off")).await;
+    let (good, bad) = (get("/").bearer(&mint::token()).bytes(), get("/").bearer("no.to.ken"));
+    let mut connections = Vec::new();
+    for _ in 0..520 {
+        // Each has had an answer: in a flood, the runtime accepts nobody else for long.
+        let mut stream = BufReader::new(TcpStream::connect(gate.addr).await.unwrap());
+        stream.write_all(&good).await.unwrap();
+        Reply::read(&mut stream, false).await.unwrap().must_pass();
+        connections.push(stream);
+    }
+    let users = connections.split_off(500);
+    let mut flood = JoinSet::new();
+    let bad: Arc<[u8]> = bad.bytes().into();
+    let answers: Arc<[AtomicUsize]> = connections.iter().map(|_| AtomicUsize::new(0)).collect();
+    for (at, mut stream) in connections.into_iter().enumerate() {
+        let (bad, answers) = (Arc::clone(&bad), Arc::clone(&answers));
+        flood.spawn(async move {
+            loop {
+                stream.write_all(&bad).await.unwrap();
+                let reply = Reply::read(&mut stream, false).await.unwrap();
+                assert_eq!(reply.status, 401, "{}", reply.text());
+                answers[at].fetch_add(1, Ordering::Relaxed);
+            }
+        });
+    }
+    let asked = users.into_iter().map(|mut stream| {
+        let good = good.clone();
+        tokio::spawn(async move {
+            for _ in 0..10 {
+                stream.write_all(&good).await.unwrap();
+                let reply = tokio::time::timeout(PATIENCE, Reply::read(&mut stream, false)).await;
+                reply.expect("an answer in a minute").unwrap().must_pass();
+            }
+        })
+    });
+    for user in join_all(asked).await {
+        user.unwrap();
+    }
+    // Everybody has had about as many turns as those who had to wait for the origin.
+    let most = answers.iter().map(|it| it.load(Ordering::Relaxed)).max();
+    assert!(most <= Some(40), "a connection of the flood had {most:?} answers while others had 10");
+    assert!(flood.try_join_next().is_none(), "a connection of the flood has failed");
+    assert_eq!(origin.count(), 720);
     gate.must_be_calm();
 }
