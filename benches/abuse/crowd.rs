@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -62,8 +61,11 @@ struct Crowd {
     /// The number of the next request.
     next: AtomicU64,
     counts: AtomicBool,
+    /// When the count ended.
+    end: OnceLock<Instant>,
     is_over: AtomicBool,
-    users: AtomicU64,
+    /// Answers in a second of each user who had at least two while they counted.
+    users: Mutex<f64>,
     others: AtomicU64,
     answers: Mutex<BTreeMap<String, u64>>,
     wrong: Mutex<Vec<String>>,
@@ -81,8 +83,9 @@ pub async fn gather(
         supply: Arc::clone(supply),
         next: AtomicU64::new(0),
         counts: AtomicBool::new(false),
+        end: OnceLock::new(),
         is_over: AtomicBool::new(false),
-        users: AtomicU64::new(0),
+        users: Mutex::default(),
         others: AtomicU64::new(0),
         answers: Mutex::default(),
         wrong: Mutex::default(),
@@ -127,15 +130,42 @@ pub async fn gather(
     let began = Instant::now();
     sleep(duration).await;
     crowd.counts.store(false, Ordering::Relaxed);
-    let took = began.elapsed().as_secs_f64();
+    let end = *crowd.end.get_or_init(Instant::now);
+    let took = (end - began).as_secs_f64();
     crowd.is_over.store(true, Ordering::Relaxed);
     all.join_all().await;
     #[allow(clippy::cast_precision_loss, reason = "a rate needs no 64 bits")]
-    let rate = |count: &AtomicU64| count.load(Ordering::Relaxed) as f64 / took;
-    let (users, others) = (rate(&crowd.users), rate(&crowd.others));
+    let others = crowd.others.load(Ordering::Relaxed) as f64 / took;
+    let users = *crowd.users.lock().unwrap();
     let answers = std::mem::take(&mut *crowd.answers.lock().unwrap());
     let wrong = std::mem::take(&mut *crowd.wrong.lock().unwrap());
     Outcome { users, others, answers, wrong }
+}
+
+/// The answers of a user that count.
+#[derive(Default)]
+struct Turns {
+    /// When the first and the last came, and how many there were after the first.
+    times: Option<(Instant, Instant)>,
+    count: u32,
+}
+
+impl Turns {
+    fn note(&mut self, counts: bool) {
+        if counts {
+            let now = Instant::now();
+            self.count += u32::from(self.times.is_some());
+            self.times = Some((self.times.map_or(now, |(first, _)| first), now));
+        }
+    }
+
+    /// Answers in a second until `end`: from the first to the last, because beside many others a user has few, and
+    /// a part of a turn must not count as none. Who had no more for longer than a turn had none in that time.
+    fn rate(&self, end: Instant) -> f64 {
+        let Some((first, last)) = self.times.filter(|_| self.count > 0) else { return 0.0 };
+        let turn = (last - first) / self.count;
+        f64::from(self.count) / last.max(end - turn).duration_since(first).as_secs_f64()
+    }
 }
 
 impl Crowd {
@@ -143,9 +173,9 @@ impl Crowd {
         self.is_over.load(Ordering::Relaxed)
     }
 
-    fn count(&self, which: &AtomicU64) {
+    fn count(&self) {
         if self.counts.load(Ordering::Relaxed) {
-            which.fetch_add(1, Ordering::Relaxed);
+            self.others.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -164,12 +194,15 @@ impl Crowd {
 
     async fn send(&self, kind: Kind, mut connection: Option<Connection>, is_user: bool) {
         let mut request = Vec::new();
+        let mut turns = Turns::default();
         while !self.is_over() {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
             self.supply.write(kind, number, &mut request);
             let answer = exchange(&mut connection, self.address, &request, PATIENCE).await;
-            self.count(if is_user { &self.users } else { &self.others });
-            if !is_user {
+            if is_user {
+                turns.note(self.counts.load(Ordering::Relaxed));
+            } else {
+                self.count();
                 self.note_answer(answer.as_ref().map_or_else(ToString::to_string, u16::to_string));
             }
             if answer.as_ref().ok() != Some(&kind.status()) {
@@ -179,6 +212,9 @@ impl Crowd {
                 sleep(Duration::from_millis(100)).await;
             }
         }
+        if is_user {
+            *self.users.lock().unwrap() += turns.rate(*self.end.get().expect("it is over"));
+        }
     }
 
     async fn drip(&self) {
@@ -186,7 +222,7 @@ impl Crowd {
             let ended = self.drip_once().await;
             if !self.is_over() {
                 self.note_answer(ended.unwrap_or_else(|error| error.kind().to_string()));
-                self.count(&self.others);
+                self.count();
             }
         }
     }
@@ -209,7 +245,7 @@ impl Crowd {
     async fn send_huge(&self, request: &[u8]) {
         while !self.is_over() {
             let answer = send_once(self.address, request).await;
-            self.count(&self.others);
+            self.count();
             self.note_answer(answer.unwrap_or_else(|error| error.kind().to_string()));
         }
     }

@@ -68,6 +68,12 @@ impl Kind {
         Self::Forged("ES512"),
     ];
 
+    /// Whether to refuse it takes many times what it takes to permit somebody who has been here before: there
+    /// are algorithms like that, and nobody needs to list them.
+    pub const fn is_dear(self) -> bool {
+        matches!(self, Self::Forged(algorithm) if matches!(algorithm.as_bytes(), b"ES384" | b"ES512"))
+    }
+
     pub fn name(self) -> String {
         match self {
             Self::User => "valid tokens".to_owned(),

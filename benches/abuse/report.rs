@@ -155,8 +155,9 @@ impl Report {
             let worst = parts.min_by(|(one, _), (other, _)| one.total_cmp(other)).expect("some");
             (worst.0 >= least, format!("{:.2} ({})", worst.0, worst.1))
         };
-        let (sent_holds, sent) = worst(LEAST, &|others| matches!(others, Others::Send(_)));
-        let (stuck_holds, stuck) = worst(LEAST, &|others| !matches!(others, Others::Send(_)));
+        let (sent_holds, sent) =
+            worst(LEAST, &|others| matches!(others, Others::Send(kind) if !kind.is_dear()));
+        let (stuck_holds, stuck) = worst(LEAST, &|others| others == Others::Drip);
         let wrong: usize = self.rows.iter().map(|row| row.outcome.wrong.len()).sum();
         let (asked, time) = self.asked;
         let most = time.as_secs() / COOLDOWN.as_secs() + 1;
@@ -165,12 +166,12 @@ impl Report {
         let verdict = |what: String, found, holds| Verdict { what, found, holds };
         vec![
             verdict(
-                "beside bad tokens, users have nine tenths of what they have beside as many good ones".to_owned(),
+                "beside bad tokens, but of ES384 and ES512, users have nine tenths of what they have beside as many good ones".to_owned(),
                 sent,
                 sent_holds,
             ),
             verdict(
-                "beside slow and huge heads, they have nine tenths of what they have beside idle connections".to_owned(),
+                "beside heads that never end, they have nine tenths of what they have beside idle connections".to_owned(),
                 stuck,
                 stuck_holds,
             ),

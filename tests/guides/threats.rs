@@ -47,8 +47,8 @@ fn fault(reference: &str) -> Option<String> {
     let is_test = |name: &str| {
         text.contains(&format!("fn {name}(")) || text.contains(&format!("test(\"{name}\""))
     };
-    let named = names.split('`').skip(1).step_by(2);
-    named.into_iter().find(|name| !is_test(name)).and_then(no)
+    let tests = names.split('`').skip(1).step_by(2);
+    tests.into_iter().find(|name| !is_test(name)).and_then(no)
 }
 
 #[test]
