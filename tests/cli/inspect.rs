@@ -111,6 +111,20 @@ fn the_gate_of_a_configuration_permits_or_says_why_not() {
 }
 
 #[test]
+fn an_identifier_may_begin_with_a_minus_as_thumbprints_do() {
+    let folder = folder(KEYS);
+    let names = ["--kid", "-o", "--jti", "-1"];
+    let token = mint(&folder, &names);
+    let told = json(&folder.run_with(&["inspect", "--json"], &token, &[]).must_be(0).out);
+    assert_eq!(told["header"]["kid"], "-o");
+    assert_eq!(told["claims"]["jti"], "-1");
+    // It is asked for, and nobody listens there.
+    let undo = ["revocations", "--url", "http://127.0.0.1:9", "--undo", "-ZcCZXPpyB4Kfu8i"];
+    let said = folder.run_with(&undo, "", &[("ADMIN_TOKEN", &"x".repeat(32))]);
+    assert!(!said.err.contains("unexpected argument"), "{}", said.err);
+}
+
+#[test]
 fn what_cannot_be_asked_from_here_is_not_said_to_have_passed() {
     let more = format!(
         "{KEYS}\nintrospection = {{ url = \"https://issuer.test/i\", client_id = \"edge\", client_secret = \"S\" }}\n\

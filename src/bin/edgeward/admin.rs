@@ -65,19 +65,19 @@ pub(crate) struct Revoke {
 #[group(required = true, multiple = false)]
 struct What {
     /// All tokens of this subject
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     sub: Option<String>,
     /// The token with this identifier
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     jti: Option<String>,
     /// All tokens of this session
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     sid: Option<String>,
     /// All tokens of this client
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     client_id: Option<String>,
     /// All that this key has signed
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     kid: Option<String>,
     /// The token in this file, or - for standard input
     #[arg(long, value_name = "FILE")]
@@ -89,7 +89,7 @@ pub(crate) struct Revocations {
     #[command(flatten)]
     target: Target,
     /// Undo the one with this identifier
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", allow_hyphen_values = true)]
     undo: Option<String>,
 }
 

@@ -34,7 +34,7 @@ pub(crate) struct Arguments {
     #[arg(long, default_value = USUAL_BITS, value_parser = ["2048", "3072", "4096", "8192"])]
     bits: String,
     /// The name of the key, which tokens use; else the hash of the key (RFC 7638)
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     kid: Option<String>,
     /// Where the private key or the password goes, readable for nobody else; else to standard output
     #[arg(long, value_name = "FILE")]

@@ -26,7 +26,7 @@ pub(crate) struct Arguments {
         value_parser = PossibleValuesParser::new(Algorithm::ALL.into_iter().map(Algorithm::name)))]
     alg: Option<String>,
     /// The name of the key in the header; else that of the JWK
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     kid: Option<String>,
     /// The type in the header; "" for none
     #[arg(long, value_name = "TYPE", default_value = "JWT")]
@@ -35,7 +35,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "URL")]
     iss: Option<String>,
     /// Whom it is about
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     sub: Option<String>,
     /// Whom it is for; several make a list
     #[arg(long, value_name = "NAME")]
@@ -44,7 +44,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "SCOPES")]
     scope: Option<String>,
     /// Its identifier
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     jti: Option<String>,
     /// When it ends: 90 or 90s, 10m, 2h, 1d; with a minus it has ended
     #[arg(long, value_name = "SPAN", default_value = "10m", allow_hyphen_values = true)]
