@@ -1,7 +1,8 @@
 //! What abuse costs those who are welcome: `make abuse`. A hundred users of the built Worker in workerd ask as
 //! fast as they get answers, beside a thousand connections that do the same with tokens that are no good, with
 //! heads that never end, with headers that nobody needs. They must get at least nine tenths of what they get
-//! beside a thousand connections with good tokens: abuse costs no more than use. Then come millions of
+//! beside a thousand connections with good tokens: abuse costs no more than use, unless it is of an algorithm
+//! whose verification is dear. Then come millions of
 //! requests of which none is like another, and memory must not grow.
 //!
 //! The variables that change it are in tools/abuse.sh.

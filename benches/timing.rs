@@ -6,8 +6,8 @@
 //! that finds where nothing is to be found. A pair counts as told apart if the mean of what its blocks say is
 //! more than 4.5 times as large as its standard error, the limit of <https://eprint.iacr.org/2016/1123>.
 //!
-//! In the middle of the requests of a block, a processor that did something else does not count: medians are
-//! compared.
+//! Of each block medians are compared, so that a request during which the processor did something else does not
+//! count.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

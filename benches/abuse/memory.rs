@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 
 use super::connection::{Connection, exchange};
 use super::crowd::PATIENCE;
-use super::edgeward::ADMIN_TOKEN;
+use super::edgeward::health_request;
 use super::kinds::{Kind, Supply};
 use super::workerd::Workerd;
 
@@ -102,9 +102,7 @@ async fn look(workerd: &Workerd, requests: u64) -> Look {
 
 /// The health report as the admin gets it.
 pub async fn report(address: SocketAddr) -> Value {
-    let request = format!(
-        "GET /_edgeward/health HTTP/1.1\r\nHost: api.example\r\nAuthorization: Bearer {ADMIN_TOKEN}\r\n\r\n"
-    );
+    let request = health_request();
     let mut connection = Connection::open(address).await.expect("it listens");
     connection.exchange(request.as_bytes()).await.expect("an answer");
     serde_json::from_slice(connection.body()).expect("a report")

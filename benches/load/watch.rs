@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep_until};
 
 use super::connection::Connection;
-use super::edgeward::ADMIN_TOKEN;
+use super::edgeward::health_request;
 use super::processors::{Meter, Processors};
 use super::tally::Tally;
 use super::workerd::Workerd;
@@ -84,9 +84,7 @@ pub fn is_flat(samples: &[Sample]) -> bool {
 
 /// The health report as the admin gets it; nothing, if this is another Worker than edgeward.
 async fn health(workerd: &Workerd) -> io::Result<Value> {
-    let request = format!(
-        "GET /_edgeward/health HTTP/1.1\r\nHost: api.example\r\nAuthorization: Bearer {ADMIN_TOKEN}\r\n\r\n"
-    );
+    let request = health_request();
     let mut connection = Connection::open(workerd.address).await?;
     connection.exchange(request.as_bytes()).await?;
     Ok(serde_json::from_slice(connection.body()).unwrap_or_default())

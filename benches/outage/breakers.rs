@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::connection::Connection;
-use super::edgeward_setup::ADMIN_TOKEN;
+use super::edgeward_setup::health_request;
 use super::isolates::Isolate;
 
 /// How often each isolate is asked: a change is seen so much too late at the most.
@@ -49,9 +49,7 @@ pub fn watch(isolates: &[Isolate], breakers: &Arc<Breakers>) -> JoinSet<()> {
 }
 
 async fn state(connection: &mut Connection) -> String {
-    let request = format!(
-        "GET /_edgeward/health HTTP/1.1\r\nHost: api.example\r\nAuthorization: Bearer {ADMIN_TOKEN}\r\n\r\n"
-    );
+    let request = health_request();
     connection.exchange(request.as_bytes()).await.expect("the isolate answers");
     let report: Value = serde_json::from_slice(connection.body()).unwrap_or_default();
     let state = report["providers"][0]["auth_service"]["breaker"].as_str();

@@ -11,6 +11,14 @@ use super::workerd::{json_binding, root, text_binding};
 /// What opens the health report.
 pub const ADMIN_TOKEN: &str = "admin-token-of-the-benchmark-0123456789abcdef";
 
+/// The request for that report.
+#[allow(dead_code, reason = "not every measurement asks for it")]
+pub fn health_request() -> String {
+    format!(
+        "GET /_edgeward/health HTTP/1.1\r\nHost: api.example\r\nAuthorization: Bearer {ADMIN_TOKEN}\r\n\r\n"
+    )
+}
+
 /// Where `index.js` and wasm are.
 pub fn build_directory() -> PathBuf {
     std::env::var_os("EDGEWARD_BUILD").map_or_else(|| root().join("build"), PathBuf::from)
