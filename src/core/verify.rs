@@ -35,8 +35,8 @@ use super::token::{TokenFault, UntrustedToken};
 /// The platform's own cryptography: asymmetric signatures are ten times slower in wasm than in
 /// the runtime's native code. HMAC is not its business.
 pub trait SignatureEngine {
-    /// Whether a token whose key is not there takes as long as one whose signature is wrong, see
-    /// [`authenticate`]. Not where nobody waits who should not know the difference.
+    /// Whether a token whose key is not there costs a verification, to take as long as one whose
+    /// signature is wrong. Not where nobody waits who should not know the difference.
     const HIDES_UNKNOWN_KEYS: bool = true;
     /// A verification key in the platform's form.
     type Key;
