@@ -51,7 +51,11 @@ cargo clippy --locked --manifest-path "$FUZZ/Cargo.toml" --target-dir "${CARGO_T
 if command -v go >/dev/null; then (cd examples/origins/go && go vet .); fi
 
 step "documentation"
-RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet
+export RUSTDOCFLAGS="-D warnings"
+cargo doc --no-deps --quiet
+cargo doc --no-deps --quiet --target "$WASM" --features edge
+cargo doc --no-deps --quiet --target "$WASM" --features probe
+unset RUSTDOCFLAGS
 
 step "dependencies"
 cargo deny --all-features check --hide-inclusion-graph bans licenses sources

@@ -1,7 +1,7 @@
 //! A Worker that shows what the signature engine accepts, and how fast it is.
 //!
 //! Instead of guarding an origin it answers questions about signatures, through the same functions
-//! that guard one: [`secret::parse`], [`ReadyKey::prepare`] and [`authenticate`], with the
+//! that guard one: [`secret::parse`], [`ReadyKey::prepare`] and `authenticate`, with the
 //! runtime's cryptography. Public test vectors and the measurement of the engines talk to it.
 //!
 //! Each endpoint takes JSON by `POST`:
@@ -10,7 +10,7 @@
 //!   other two in base64url
 //! - `/token`: a list of `{keys, token}`; `keys` as the text of a secret, `token` a compact JWS of
 //!   which everything but the claims is checked
-//! - `/measure`: see [`measure`]
+//! - `/measure`: see `measure`
 //!
 //! In scope: nothing that a deployment needs; the feature `probe` is never part of one. So whoever
 //! can reach this Worker is trusted, and the size of a question is not bounded.
