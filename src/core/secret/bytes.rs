@@ -59,11 +59,13 @@ const fn tolerant(alphabet: &Alphabet) -> GeneralPurpose {
 
 /// Hexadecimal digits of either case, two for each byte.
 pub(super) fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    if !rest.is_empty() {
-        return None;
-    }
-    pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
+    Some(from_hex_beginning(text)).filter(|bytes| 2 * bytes.len() == text.len())
+}
+
+/// The bytes of text that begins as hexadecimal digits, see [`from_base64_beginning`].
+pub(super) fn from_hex_beginning(text: &str) -> Vec<u8> {
+    let (pairs, _) = text.as_bytes().as_chunks::<2>();
+    pairs.iter().map_while(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
 }
 
 const fn digit(character: u8) -> Option<u8> {

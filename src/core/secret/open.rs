@@ -10,8 +10,8 @@ use super::jwk;
 use super::pem::{self, Blocks};
 use super::problem::{MAX_LAYERS, MAX_SECRET_BYTES, PrivateForm, Problem, SecretError};
 use super::recognise::{
-    BYTE_ORDER_MARK, Prefix, decodings, foreign, is_binding_name, is_damaged_key, is_disguised,
-    is_margin, is_openssh_private, is_quote, is_ssh_public, is_structured, is_token,
+    BYTE_ORDER_MARK, FIELDS, Prefix, decodings, foreign, is_binding_name, is_damaged_key,
+    is_disguised, is_margin, is_openssh_private, is_quote, is_ssh_public, is_structured, is_token,
 };
 use crate::core::json::{JsonFault, parse_strict};
 
@@ -52,9 +52,6 @@ struct Opener<'b> {
 }
 
 type Found = Result<(Kind, Content), SecretError>;
-
-/// The fields in which secret stores put a secret.
-const FIELDS: [&str; 5] = ["signingKey", "signing_key", "secret", "key", "value"];
 
 impl Opener<'_> {
     fn text(&mut self, text: &str) -> Found {

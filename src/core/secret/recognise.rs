@@ -67,6 +67,9 @@ impl Prefix {
     }
 }
 
+/// The fields in which secret stores put a secret.
+pub(super) const FIELDS: [&str; 5] = ["signingKey", "signing_key", "secret", "key", "value"];
+
 /// Some editors put it before the text of a file.
 pub(super) const BYTE_ORDER_MARK: char = '\u{feff}';
 
@@ -101,12 +104,20 @@ pub(super) fn is_structured(text: &str) -> bool {
 }
 
 fn is_key_bytes(bytes: &[u8]) -> bool {
-    // PEM may stand behind a name in Latin-1, which is no text to anybody else here.
-    const PEM: &[u8] = b"-----BEGIN";
     asn1::shape(bytes).is_some()
         || is_openssh_private(bytes)
         || is_ssh_public(bytes)
-        || bytes.windows(PEM.len()).any(|part| part == PEM)
+        || holds_key_text(bytes)
+}
+
+/// Whether a key in text is among bytes of which not all are printed: there may be a name in
+/// Latin-1 with it, a byte of zero at its end, or damage in it. In UTF-16 every other byte is zero.
+fn holds_key_text(bytes: &[u8]) -> bool {
+    let text: String = bytes.iter().filter(|byte| **byte != 0).copied().map(char::from).collect();
+    text.contains("-----BEGIN")
+        || names_key_type(&text)
+        || (text.trim_start().starts_with('{')
+            && text.split('"').any(|part| FIELDS.contains(&part)))
 }
 
 /// The content of an OpenSSH private key file, once its base64 is decoded.
@@ -145,11 +156,16 @@ pub(super) fn is_binding_name(bare: &str, binding: &str) -> bool {
         || (reads_like_one && (bare.starts_with('$') || name.len() < MIN_HMAC_BYTES))
 }
 
-/// What is left of a public key after a careless copy: a JWK without its beginning, or base64 of a
-/// key that stops being base64 further on.
+/// What is left of a public key after a careless copy: a JWK without its beginning, or digits of a
+/// key, in hexadecimal or base64, that stop being digits further on.
 pub(super) fn is_damaged_key(text: &str) -> bool {
+    // Of random base64, a few characters may be hexadecimal digits, and encode a brace.
+    const LEAST_HEX_BYTES: usize = 16;
+    let compact = bytes::compact(text);
+    let hex = Some(bytes::from_hex_beginning(&compact)).filter(|it| it.len() >= LEAST_HEX_BYTES);
+    let base64 = bytes::from_base64_beginning(&compact);
     names_key_type(text)
-        || bytes::from_base64_beginning(&bytes::compact(text)).is_some_and(|bytes| {
+        || [hex, base64].into_iter().flatten().any(|bytes| {
             is_key_bytes(&bytes)
                 || bytes::printable(&bytes)
                     .is_some_and(|inner| is_structured(&inner) || is_damaged_key(&inner))

@@ -1,3 +1,5 @@
+use serde_json::json;
+
 use super::*;
 use crate::core::secret::{MAX_SECRET_BYTES, Problem};
 
@@ -342,6 +344,8 @@ fn no_cut_through_a_public_key_makes_an_hmac_key_of_it() {
         base64(RSA_SPKI),
         base64(JWKS),
         base64(base64(P256)),
+        hex(der(P256)),
+        hex(JWKS),
         format!("'{RSA_SPKI}'"),
         format!("\u{feff}{RSA_SPKI}"),
         JWKS.to_owned(),
@@ -389,8 +393,37 @@ fn pem_behind_a_name_that_is_no_utf_8_makes_no_hmac_key() {
         let bytes = [b"Bag Attributes\n    friendlyName: M\xfcller\n", pem.as_bytes()].concat();
         let k = base64url(&bytes);
         let jwk = format!(r#"{{"kty":"oct","k":"{k}"}}"#);
-        for text in [base64(&bytes), k, format!("base64:{}", base64(&bytes)), jwk] {
+        for text in [base64(&bytes), hex(&bytes), k, format!("base64:{}", base64(&bytes)), jwk] {
             assert!(parse("JWT_KEYS", &text).is_err(), "{text}");
+        }
+    }
+}
+
+/// A terminator that a program wrote with the text, a key that was damaged, a name in Latin-1.
+#[test]
+fn json_with_bytes_that_nobody_prints_makes_no_hmac_key() {
+    let set = JWKS.as_bytes();
+    let jwk = jwk("p256", json!({})).to_string();
+    let wrapper = json!({ "signingKey": RAW }).to_string();
+    let utf16: Vec<u8> = jwk.encode_utf16().chain([0]).flat_map(u16::to_le_bytes).collect();
+    let damaged = [&set[..100], b"\x7f", &set[101..]].concat();
+    let named = [br#"{"name":"M"#, &b"\xfcller\","[..], &wrapper.as_bytes()[1..]].concat();
+    let ended = [set, jwk.as_bytes(), wrapper.as_bytes()].map(|text| [text, &b"\0"[..]].concat());
+    for bytes in ended.into_iter().chain([utf16, damaged, named]) {
+        let k = base64url(&bytes);
+        let jwk = format!(r#"{{"kty":"oct","k":"{k}"}}"#);
+        for text in [
+            base64(&bytes),
+            base64(base64(&bytes)),
+            hex(&bytes),
+            k,
+            format!("base64:{}", base64(&bytes)),
+            jwk,
+        ] {
+            let hmac = parse("JWT_KEYS", &text).is_ok_and(|parsed| {
+                parsed.keys.iter().any(|key| key.material.family() == Family::Hmac)
+            });
+            assert!(!hmac, "{text}");
         }
     }
 }
