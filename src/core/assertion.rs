@@ -107,10 +107,15 @@ impl<K> Signer<K> {
             None => header,
         };
         let mut keys: Vec<Value> = key.public_jwk().into_iter().collect();
-        // Its own may be among them: the list is the same before the key changes and after.
-        let own = key.kid.as_deref();
-        let others = settings.publish.iter().filter(|jwk| jwk["kid"].as_str() != own);
-        keys.extend(others.cloned());
+        for jwk in &settings.publish {
+            let is_same = |known: &Value, name: &str| known[name].as_str() == jwk[name].as_str();
+            match keys.iter().find(|known| is_same(known, "kid")) {
+                None => keys.push(jwk.clone()),
+                // The own one may be among them: the list is the same before the key changes and after.
+                Some(known) if is_same(known, "x") => {}
+                Some(_) => return Err(KeyRefused),
+            }
+        }
         Ok(Self {
             audience: settings.audience.clone(),
             ttl_seconds: settings.ttl_seconds,

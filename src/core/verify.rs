@@ -138,16 +138,13 @@ impl<K> ReadyKey<K> {
             (Handle::Hmac(keys), Algorithm::Hs512) => {
                 hmac_matches(&Hs512, &keys.sha512, message, signature)
             }
-            (Handle::Native { key, signature_bytes }, algorithm) => {
-                signature.len() == *signature_bytes
-                    && engine.verify(algorithm, key, message, signature)
+            (Handle::Native { key, .. }, algorithm) => {
+                self.takes(signature.len()) && engine.verify(algorithm, key, message, signature)
             }
             (Handle::Hmac(_), _) => false,
         }
     }
-}
 
-impl<K> ReadyKey<K> {
     /// Whether a signature of this length takes the whole work of a verification.
     const fn takes(&self, length: usize) -> bool {
         match &self.handle {

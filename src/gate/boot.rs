@@ -321,8 +321,12 @@ impl<E: SignatureEngine> Loader<'_, E> {
         if signer.is_none() {
             self.problems.push(Problem::new(
                 place,
-                format!("the secret {}, whose d and x do not belong together", settings.key),
-                "a private JWK of one key pair",
+                format!(
+                    "the secret {}, whose d and x do not belong together, or whose kid another key in \
+                     `publish` has",
+                    settings.key
+                ),
+                "a private JWK of one key pair, with a kid of its own",
             ));
         }
         let sealing = Sealing {

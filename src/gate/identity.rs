@@ -262,7 +262,14 @@ impl<E: SignatureEngine> Gate<E> {
         if trusted.is_some_and(|fingerprint| candidate.key_of(&keys, fingerprint).is_some()) {
             return Ok(());
         }
-        let unverified = match candidate.authenticate(&keys, &self.engine) {
+        // Whoever waits for keys and looks for them again asks other ones, or has its answer.
+        let number = ring.number();
+        let before = findings.unverified.filter(|(asked, _)| *asked == number);
+        let found = match before {
+            Some((_, unverified)) => Err(unverified),
+            None => candidate.authenticate(&keys, &self.engine),
+        };
+        let unverified = match found {
             Ok(key) => {
                 if step == Step::Fetch {
                     // One of the configuration; nobody has to wait for the others.
@@ -273,6 +280,7 @@ impl<E: SignatureEngine> Gate<E> {
             }
             Err(unverified) => unverified,
         };
+        findings.unverified = Some((number, unverified));
         let step = match unverified.reason {
             Reason::UnknownKey => ring.on_unknown_key(now),
             // Among the keys that are not here may be the right one, unless the token names its key.

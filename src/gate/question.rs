@@ -12,6 +12,7 @@ use crate::core::cache::Verdict;
 use crate::core::claims::Millis;
 use crate::core::introspection::Silence;
 use crate::core::sealed::Purpose;
+use crate::core::verify::Unverified;
 
 /// What has to be found out before there can be a decision.
 #[derive(Debug)]
@@ -169,6 +170,8 @@ pub struct Findings {
     pub(super) keys: bool,
     /// Since when it waits for keys that another request fetches.
     pub(super) keys_since: Option<Millis>,
+    /// Why none of the keys verified the token, and the number of their set.
+    pub(super) unverified: Option<(u32, Unverified)>,
     /// What it knows of KV.
     pub(super) kv: KvKnown,
     /// When it did.

@@ -686,6 +686,28 @@ fn the_halves_of_an_assertion_key_must_belong_together() {
 }
 
 #[test]
+fn no_published_assertion_key_is_lost_because_another_one_has_its_name() {
+    let Signer::Ed25519(pair) = Signer::ed25519() else { unreachable!() };
+    let seed = pair.seed().unwrap().as_be_bytes().unwrap();
+    let own = Signer::Ed25519(pair).jwk("a");
+    let other = |kid: &str| Signer::ed25519().jwk(kid);
+    for (published, works) in [
+        (vec![own.clone(), other("b"), other("c")], true),
+        (vec![other("a")], false),
+        (vec![other("b"), other("b")], false),
+    ] {
+        let mut setup = setup();
+        setup.table["forward"]["assertion"] =
+            json!({ "key": "ASSERTION_KEY", "audience": "o", "publish": published });
+        let mut key = own.clone();
+        key["d"] = encode(seed.as_ref()).into();
+        setup.secret("ASSERTION_KEY", &key.to_string());
+        let problems = setup.problems();
+        assert_eq!(problems.is_empty(), works, "{problems:?}");
+    }
+}
+
+#[test]
 fn which_lines_are_written_is_read_from_the_configuration() {
     let log = |table: Value| setup().with(json!({ "log": table })).gate().settings().log;
     let usual = Log { level: Some(Level::Info), sample: 1_000_000, lines_per_second: 100 };

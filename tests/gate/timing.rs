@@ -9,7 +9,7 @@ use edgeward::core::keys::Material;
 use edgeward::core::request::RequestHead;
 use edgeward::core::secret::ClientKey;
 use edgeward::core::verify::{KeyRefused, SignatureEngine};
-use edgeward::gate::{Bindings, Findings, Gate};
+use edgeward::gate::{Bindings, Decision, Findings, Gate, Question};
 use serde_json::json;
 
 use crate::fixture::{NOW, Setup, claims, with_token};
@@ -77,12 +77,7 @@ fn a_token_of_an_unknown_key_costs_the_same_verification_as_a_wrong_signature() 
     setup.secret("JWT_KEYS", &json!({ "keys": keys }).to_string());
 
     let verified = RefCell::default();
-    let counting = Counting { engine: engine(), verified: &verified };
-    let secret = |name: &str| setup.secrets.get(name).cloned();
-    let bindings =
-        Bindings { has_kv: false, has_relays: false, has_some_relays: false, has_page: false };
-    let gate = Gate::boot(&setup.table.to_string(), &secret, bindings, counting)
-        .unwrap_or_else(|problems| panic!("{problems:?}"));
+    let gate = gate(&setup, &verified);
     let refused = |token: &str| {
         let packed = with_token(token);
         let head = RequestHead::unpack(&packed);
@@ -109,6 +104,47 @@ fn a_token_of_an_unknown_key_costs_the_same_verification_as_a_wrong_signature() 
             assert_eq!(refused(&format!("{input}.AAAA")), (reason, vec![]), "{name}");
         }
     }
+}
+
+#[test]
+fn who_waits_for_keys_costs_no_verification_each_time_that_it_looks() {
+    let signer = Signer::rsa();
+    let mut setup = Setup::new(&["RS256"], &signer);
+    let provider = setup.table["providers"][0].as_object_mut().unwrap();
+    provider.insert("jwks_uri".to_owned(), "https://issuer.example/jwks".into());
+    let verified = RefCell::default();
+    let forger = Signer::rsa();
+    // An unknown key, and any of the keys that are not here yet.
+    for header in [json!({ "alg": "RS256", "kid": "guess" }), json!({ "alg": "RS256" })] {
+        let gate = gate(&setup, &verified);
+        gate.begin_keys(0, NOW * 1_000);
+        let token = forger.token(&header, &claims());
+        let packed = with_token(&token);
+        let (head, mut findings) = (RequestHead::unpack(&packed), Findings::default());
+        let mut decide = |later: i64| gate.decide(&head, NOW * 1_000 + later, &mut findings);
+        for look in 0..50 {
+            assert!(
+                matches!(decide(20 * look), Ok(Decision::Ask(Question::Moment(_)))),
+                "{header}"
+            );
+        }
+        assert_eq!(verified.take(), [Algorithm::Rs256], "{header}");
+        // With other keys it is another question; of two, no token without a name can choose.
+        let keys = json!({ "keys": [forger.jwk("guess")] }).to_string();
+        gate.hear_keys(0, Ok((200, keys.into_bytes())), NOW * 1_000 + 1_000).unwrap();
+        assert_eq!(decide(1_000).is_ok(), header.get("kid").is_some());
+        assert_eq!(verified.take(), [Algorithm::Rs256], "{header}");
+    }
+}
+
+/// A gate whose verifications are taken down.
+fn gate<'c>(setup: &Setup, verified: &'c RefCell<Vec<Algorithm>>) -> Gate<Counting<'c>> {
+    let counting = Counting { engine: engine(), verified };
+    let secret = |name: &str| setup.secrets.get(name).cloned();
+    let bindings =
+        Bindings { has_kv: false, has_relays: false, has_some_relays: false, has_page: false };
+    Gate::boot(&setup.table.to_string(), &secret, bindings, counting)
+        .unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 
 fn owned((before, after): (&str, &str)) -> (String, String) {
