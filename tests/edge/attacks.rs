@@ -15,6 +15,7 @@ mod http;
 mod jose;
 mod json;
 mod keys;
+mod largest;
 mod many;
 mod paths;
 mod published;
