@@ -1,6 +1,6 @@
 //! What a panic costs: the instance of the wasm in its isolate, with all that it remembers. Nothing is known to
 //! bring one about, so a call that throws on its way through the wasm does it here: to the runtime, and to the
-//! generated bindings, that is the same.
+//! generated bindings, that is the same. One of Rust is in `tests/vectors/panics.rs`.
 
 use std::time::Duration;
 
