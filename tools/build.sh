@@ -22,6 +22,12 @@ WASM_BINDGEN_USE_JS_SYS=1 wasm_library "$feature" $target -Cllvm-args=-inline-th
 wasm-bindgen $target/wasm32-unknown-unknown/release/edgeward.wasm --out-dir $made --out-name index \
     --target module --no-typescript --experimental-reset-state-function --force-enable-abort-handler
 
+# A closure of an instance that has ended finds out that it may not be called any more, but only when the next
+# instance is there, and what starts that comes later in the same call. So it comes before.
+ask='if (state\.instance !== __wbg_instance_id) {'
+grep -q "$ask" $made/index.js || fail "closures in $made/index.js do not ask which instance there is"
+sed -i "s/$ask/__wbg_call_guard(); &/" $made/index.js
+
 # By name, functions that were made from the same generic one are neighbours, and gzip sees what they
 # share. The lowest KiB of memory is the far end of the stack, which nothing reaches but an overflow.
 # Features by name: with --all-features, binaryen writes what the runtime does not read yet.

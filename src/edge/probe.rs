@@ -2,7 +2,8 @@
 //!
 //! Instead of guarding an origin it answers questions about signatures, through the same functions
 //! that guard one: [`secret::parse`], [`ReadyKey::prepare`] and `authenticate`, with the
-//! runtime's cryptography. Public test vectors and the measurement of the engines talk to it.
+//! runtime's cryptography. Public test vectors and the measurement of the engines talk to it. It also panics when
+//! it is asked to, which no input makes the Worker do, so that what a panic costs can be seen.
 //!
 //! Each endpoint takes JSON by `POST`:
 //!
@@ -11,6 +12,9 @@
 //! - `/token`: a list of `{keys, token}`; `keys` as the text of a secret, `token` a compact JWS of
 //!   which everything but the claims is checked
 //! - `/measure`: see `measure`
+//! - `/panic`: a text, which becomes the message of a panic
+//! - `/ask`: a URL; answers with the status of what is there, for which it waits inside the wasm
+//! - `/forward`: a URL, to which the request goes on; what answers is waited for outside
 //!
 //! In scope: nothing that a deployment needs; the feature `probe` is never part of one. So whoever
 //! can reach this Worker is trusted, and the size of a question is not bounded.
@@ -64,10 +68,18 @@ enum Verdict {
 /// More than any vector has; the default of the configuration is for real tokens.
 const MAX_TOKEN_BYTES: usize = 64 * 1024;
 
+/// How long an answer of somebody else may take, and how long it may be.
+const PATIENCE_MS: u32 = 3_000;
+const MOST_ANSWER_BYTES: u32 = 1024;
+
 /// Answers one request.
 #[must_use]
 pub async fn serve(request: Request) -> JsValue {
     let answer = match body(&request).await {
+        Some(body) if request.url().ends_with("/forward") => match read::<String>(&body) {
+            Ok(url) => return forward(&request, &url),
+            Err(error) => Err(error),
+        },
         Some(body) => answer(&request.url(), &body).await,
         None => Err("the body cannot be read".to_owned()),
     };
@@ -88,12 +100,34 @@ async fn answer(url: &str, body: &str) -> Result<String, String> {
         Some("verify") => Ok(verdicts(&read::<Vec<Case>>(body)?, judge)),
         Some("token") => Ok(verdicts(&read::<Vec<TokenCase>>(body)?, judge_token)),
         Some("measure") => measure::answer(read(body)?).await,
-        _ => Err("the probe knows /verify, /token and /measure".to_owned()),
+        Some("panic") => fail(&read::<String>(body)?),
+        Some("ask") => ask(&read::<String>(body)?).await,
+        _ => Err("the probe knows /verify, /token, /measure, /panic, /ask and /forward".to_owned()),
     }
 }
 
 fn read<T: DeserializeOwned>(body: &str) -> Result<T, String> {
     serde_json::from_str(body).map_err(|error| error.to_string())
+}
+
+/// Panics, as nothing does that guards an origin.
+#[allow(clippy::panic, reason = "that is what it is asked for")]
+fn fail(message: &str) -> ! {
+    panic!("{message}")
+}
+
+/// Waits as for keys or an auth service.
+async fn ask(url: &str) -> Result<String, String> {
+    let answer = glue::exchange(url, None, None, PATIENCE_MS, MOST_ANSWER_BYTES).await;
+    match answer.fault() {
+        Some(fault) => Err(fault),
+        None => Ok(answer.status().to_string()),
+    }
+}
+
+/// Waits as for an origin. The body has been read, so its length goes.
+fn forward(request: &Request, url: &str) -> JsValue {
+    glue::forward(&JsValue::UNDEFINED, request, Some(url), "content-length\n\n", false, false)
 }
 
 fn verdicts<T>(cases: &[T], judge: impl Fn(&T) -> Verdict) -> String {

@@ -15,6 +15,7 @@ mod http;
 mod jose;
 mod json;
 mod keys;
+mod largest;
 mod many;
 mod paths;
 mod published;
@@ -100,6 +101,9 @@ impl Siege {
         }
         if reply.verdict() != (status, code.to_owned()) {
             self.wrong.push(format!("{name}: {} {}", reply.status, reply.text()));
+        }
+        if !reply.is_challenged() {
+            self.wrong.push(format!("{name}: no challenge of a bearer: {:?}", reply.headers));
         }
         if let Some(id) = reply.json()["failure_id"].as_str() {
             self.refused.insert(id.to_owned(), (name.to_owned(), reason));

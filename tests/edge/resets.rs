@@ -1,6 +1,6 @@
 //! What a panic costs: the instance of the wasm in its isolate, with all that it remembers. Nothing is known to
 //! bring one about, so a call that throws on its way through the wasm does it here: to the runtime, and to the
-//! generated bindings, that is the same.
+//! generated bindings, that is the same. One of Rust is in `tests/vectors/panics.rs`.
 
 use std::time::Duration;
 
@@ -20,6 +20,17 @@ use super::harness::{
 /// The issuer whose keys are fetched.
 const PUBLISHING: &str = "https://publishing.example";
 
+/// A provider whose keys are fetched from there.
+fn publishing(keys: &Faults) -> Value {
+    json!({
+        "name": "publishing",
+        "issuer": PUBLISHING,
+        "audiences": [mint::AUDIENCE],
+        "algorithms": ["ES256"],
+        "jwks_uri": format!("http://{}/jwks", keys.addr),
+    })
+}
+
 fn sent(gate: &Gate, request: &client::Request) -> JoinHandle<Reply> {
     let (address, bytes) = (gate.addr, request.bytes());
     tokio::spawn(async move { client::raw(address, &bytes).await })
@@ -32,14 +43,7 @@ async fn a_panic_ends_what_waits_inside_the_wasm_and_nothing_else() {
     let slow = Faults::start().await;
     slow.pass_to(origin.addr);
     let keys = Faults::answering(|_| Reply::new(200, mint::jwks(&[&P256]))).await;
-    let publishing = json!({
-        "name": "publishing",
-        "issuer": PUBLISHING,
-        "audiences": [mint::AUDIENCE],
-        "algorithms": ["ES256"],
-        "jwks_uri": format!("http://{}/jwks", keys.addr),
-    });
-    let setup = Setup::before(slow.addr).relays(&relays).set("providers.1", publishing);
+    let setup = Setup::before(slow.addr).relays(&relays).set("providers.1", publishing(&keys));
     let gates = Gate::start_all(setup.isolates(2)).await;
     for gate in &gates {
         get("/").bearer(&token()).send(gate).await.must_pass();
@@ -80,6 +84,61 @@ async fn a_panic_ends_what_waits_inside_the_wasm_and_nothing_else() {
     let reports = [gates[0].report().await, gates[1].report().await];
     let permitted = reports.map(|report| report["requests"]["permitted"].clone());
     assert_eq!(permitted, [json!(2), json!(4)]);
+}
+
+/// What a request waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waits {
+    ForOrigin,
+    ForKeys,
+    ForKv,
+}
+
+/// Until somebody calls, nothing has started the next instance. Whoever calls first may be one of the old one, with
+/// pointers into its memory.
+#[tokio::test]
+async fn what_comes_back_first_after_a_panic_is_not_let_into_the_next_instance() {
+    for waits in [Waits::ForOrigin, Waits::ForKeys, Waits::ForKv] {
+        let (origin, relays, kv) =
+            (Origin::start().await, Relays::start().await, Kv::start().await);
+        let slow = Faults::start().await;
+        slow.pass_to(origin.addr);
+        let keys = Faults::answering(|_| Reply::new(200, mint::jwks(&[&P256]))).await;
+        let setup = Setup::before(slow.addr)
+            .relays(&relays)
+            .kv(&kv)
+            .assertion(60)
+            .set("validation_cache_timeout_ms", 5_000)
+            .set("providers.1", publishing(&keys));
+        let gate = Gate::start(setup).await;
+        get("/").bearer(&token()).send(&gate).await.must_pass();
+
+        let faulty = match waits {
+            Waits::ForOrigin => &slow,
+            Waits::ForKeys => &keys,
+            Waits::ForKv => &kv.faults,
+        };
+        faulty.set(Mode::Hang).await;
+        let before = faulty.count_of(|_, _| true);
+        let issuer = if waits == Waits::ForOrigin { mint::ISSUER } else { PUBLISHING };
+        let asked = sent(&gate, &get("/waits").bearer(&token_with(json!({ "iss": issuer }))));
+        eventually("it waits", async || faulty.count_of(|_, _| true) > before).await;
+        relays.reset(&gate).await;
+        // The connection breaks, and nothing is between.
+        faulty.set(Mode::Refused).await;
+        let reply = asked.await.unwrap();
+        assert!(matches!(reply.status, 500 | 502), "{waits:?}: {} {}", reply.status, reply.text());
+
+        faulty.set(Mode::Pass).await;
+        for _ in 0..50 {
+            get("/").bearer(&token()).send(&gate).await.must_pass();
+        }
+        assert_eq!(gate.report().await["requests"]["permitted"], 50, "{waits:?}");
+        let log = gate.log();
+        for trouble in ["panic", "RuntimeError", "unreachable", "out of bounds"] {
+            assert!(!log.contains(trouble), "{waits:?}: {log}");
+        }
+    }
 }
 
 #[tokio::test]

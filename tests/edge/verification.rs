@@ -390,7 +390,8 @@ async fn keys_are_found_inside_the_issuer() {
 pub(super) const P256_ORDER: &str =
     "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
 /// The order of Ed25519's subgroup, little-endian (RFC 8032 section 5.1).
-const ED25519_ORDER: &str = "edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010";
+pub(super) const ED25519_ORDER: &str =
+    "edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010";
 
 pub(super) fn hex(text: &str) -> Vec<u8> {
     (0..text.len())
@@ -400,7 +401,7 @@ pub(super) fn hex(text: &str) -> Vec<u8> {
 }
 
 /// Adds two little-endian numbers of one length; the carry is a further byte.
-fn add(left: &[u8], right: &[u8]) -> Vec<u8> {
+pub(super) fn add(left: &[u8], right: &[u8]) -> Vec<u8> {
     let mut carry = 0;
     let mut sum: Vec<u8> = left
         .iter()
@@ -434,8 +435,28 @@ pub(super) fn subtract(left: &[u8], right: &[u8]) -> Vec<u8> {
     difference
 }
 
-fn reversed(bytes: &[u8]) -> Vec<u8> {
-    bytes.iter().rev().copied().collect()
+/// Adds two big-endian numbers of one length; if there is a carry, it is a further byte.
+pub(super) fn sum(left: &[u8], right: &[u8]) -> Vec<u8> {
+    let reversed = |bytes: &[u8]| bytes.iter().rev().copied().collect::<Vec<u8>>();
+    let sum = reversed(&add(&reversed(left), &reversed(right)));
+    if sum[0] == 0 { sum[1..].to_vec() } else { sum }
+}
+
+/// An ECDSA signature as other protocols have it (RFC 3279 section 2.2.3).
+pub(super) fn der(signature: &[u8]) -> Vec<u8> {
+    let element = |tag: u8, content: &[u8]| {
+        let length = u8::try_from(content.len()).unwrap();
+        let head = if length < 0x80 { vec![tag, length] } else { vec![tag, 0x81, length] };
+        [&head, content].concat()
+    };
+    let integer = |number: &[u8]| {
+        let zeros = number.iter().take_while(|byte| **byte == 0).count();
+        let number = &number[zeros..];
+        let sign: &[u8] = if number[0] >= 0x80 { &[0] } else { &[] };
+        element(2, &[sign, number].concat())
+    };
+    let (r, s) = signature.split_at(signature.len() / 2);
+    element(0x30, &[integer(r), integer(s)].concat())
 }
 
 #[tokio::test]
@@ -447,14 +468,6 @@ async fn an_ecdsa_signature_has_one_form_and_numbers_in_range() {
     let order = hex(P256_ORDER);
     let beyond = subtract(&order, &[vec![0; 31], vec![0xff]].concat());
     let with = |signature: &[u8]| format!("{input}.{}", base64url(signature));
-    let der = {
-        let integer = |number: &[u8]| {
-            let padded = if number[0] >= 0x80 { [&[0], number].concat() } else { number.to_vec() };
-            [vec![2, u8::try_from(padded.len()).unwrap()], padded].concat()
-        };
-        let body = [integer(r), integer(s)].concat();
-        [vec![0x30, u8::try_from(body.len()).unwrap()], body].concat()
-    };
     let zero = [0; 32];
     all_refused(&[
         case("r = 0", with(&[&zero, s].concat())),
@@ -463,7 +476,7 @@ async fn an_ecdsa_signature_has_one_form_and_numbers_in_range() {
         case("r = n", with(&[&order, s].concat())),
         case("s = n", with(&[r, &order].concat())),
         case("s far in the order", with(&[r, &beyond].concat())),
-        case("DER", with(&der)),
+        case("DER", with(&der(&signature))),
         case("one byte less", with(&signature[..63])),
         case("one byte more", with(&[&signature[..], &[0]].concat())),
         case("a leading zero", with(&[&[0], &signature[..]].concat())),
@@ -486,10 +499,8 @@ async fn an_rsa_signature_has_the_length_of_the_modulus_and_is_below_it() {
         let (input, signature) = token.rsplit_once('.').unwrap();
         let signature = from_base64url(signature);
         let with = |signature: &[u8]| format!("{input}.{}", base64url(signature));
-        let sum = reversed(&add(&reversed(&signature), &reversed(&modulus)));
-        let sum = if sum[0] == 0 { &sum[1..] } else { &sum[..] };
         all_refused(&[
-            case("s + n", with(sum)),
+            case("s + n", with(&sum(&signature, &modulus))),
             case("a leading zero", with(&[&[0], &signature[..]].concat())),
             case("a trailing zero", with(&[&signature[..], &[0]].concat())),
             case("one byte less", with(&signature[1..])),

@@ -67,12 +67,20 @@ impl Probe {
     ///
     /// When the probe does not answer with 200 and JSON.
     pub async fn ask(&self, endpoint: &str, question: &impl Serialize) -> Value {
+        let (status, text) = self.post(endpoint, question).await;
+        assert!(status == 200, "{status}: {text}");
+        serde_json::from_str(&text).expect("the answer is JSON")
+    }
+
+    /// Posts a question as JSON and gives back status and body, whatever they are.
+    ///
+    /// # Panics
+    ///
+    /// When there is no answer.
+    pub async fn post(&self, endpoint: &str, question: &impl Serialize) -> (u16, String) {
         let url = format!("http://{}/{endpoint}", self.workerd.address);
         let question = serde_json::to_string(question).expect("it is JSON");
         let response = self.client.post(url).body(question).send().await.expect("an answer");
-        let status = response.status();
-        let text = response.text().await.expect("a whole answer");
-        assert!(status.is_success(), "{status}: {text}");
-        serde_json::from_str(&text).expect("the answer is JSON")
+        (response.status().as_u16(), response.text().await.expect("a whole answer"))
     }
 }

@@ -20,6 +20,7 @@ mod isolation;
 mod judged;
 mod keys;
 mod malleability;
+mod panics;
 mod primitives;
 mod rfc;
 mod tokens;

@@ -1,7 +1,7 @@
 //! Tokens that were signed by nobody, by somebody else, or for something else.
 
 use super::{
-    super::verification::{P256_ORDER, hex},
+    super::verification::{ED25519_ORDER, P256_ORDER, add, der, hex, subtract, sum},
     *,
 };
 use mint::{AUDIENCE, HMAC, ISSUER, Key, RSA, from_base64url};
@@ -11,6 +11,17 @@ const P384_ORDER: &str = "ffffffffffffffffffffffffffffffffffffffffffffffffc7634d
                           48b0a77aecec196accc52973";
 const P521_ORDER: &str = "01fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffa5186\
                           8783bf2f966b7fcc0148f709a5d03bb5c9b8899c47aebb6fb71e91386409";
+
+/// The order of the curve of an algorithm, if it is ECDSA, in the length of a coordinate.
+fn ecdsa_order(algorithm: &str) -> Option<Vec<u8>> {
+    let order = match algorithm {
+        "ES256" => P256_ORDER,
+        "ES384" => P384_ORDER,
+        "ES512" => P521_ORDER,
+        _ => return None,
+    };
+    Some(hex(order))
+}
 
 /// The padded hash that an RSASSA-PKCS1-v1_5 signature with SHA-256 contains (RFC 8017 section 9.2).
 pub(super) fn encoded_message(input: &[u8]) -> Vec<u8> {
@@ -42,16 +53,17 @@ fn no_signatures(algorithm: &str, input: &str, good: &[u8]) -> Vec<(&'static str
         ("of a megabyte would not fit, of 3000 bytes does", vec![7; 3_000]),
         ("the input itself", input.as_bytes()[..all.min(input.len())].to_vec()),
     ];
-    if let Some(order) = match algorithm {
-        "ES256" => Some(P256_ORDER),
-        "ES384" => Some(P384_ORDER),
-        "ES512" => Some(P521_ORDER),
-        _ => None,
-    } {
-        let (n, (r, s)) = (hex(order), good.split_at(all / 2));
+    if let Some(order) = ecdsa_order(algorithm) {
+        let (n, (r, s)) = (order, good.split_at(all / 2));
         let mut one = vec![0; all / 2];
         one[all / 2 - 1] = 1;
+        let beyond = sum(&n, &one);
         none.extend([
+            ("DER", der(good)),
+            ("r = n + 1", [&beyond, s].concat()),
+            ("s = n + 1", [r, &beyond].concat()),
+            ("r + n", [&sum(r, &n), s].concat()),
+            ("s + n", [r, &sum(s, &n)].concat()),
             ("r and s exchanged", [s, r].concat()),
             ("r = s = n", [&n[..], &n].concat()),
             ("r = n", [&n, s].concat()),
@@ -61,8 +73,15 @@ fn no_signatures(algorithm: &str, input: &str, good: &[u8]) -> Vec<(&'static str
             ("r = s = 1", [&one[..], &one].concat()),
         ]);
     }
+    if algorithm == "EdDSA" {
+        let (r, s) = good.split_at(all / 2);
+        none.push(("S + L", [r, &add(s, &hex(ED25519_ORDER))[..all / 2]].concat()));
+    }
+    let n = from_base64url(RSA.jwk()["n"].as_str().unwrap());
+    if algorithm.starts_with("RS") || algorithm.starts_with("PS") {
+        none.push(("s + n", sum(good, &n)));
+    }
     if matches!(algorithm, "RS256" | "PS256") {
-        let n = from_base64url(RSA.jwk()["n"].as_str().unwrap());
         let mut before = n.clone();
         // It is odd.
         before[255] -= 1;
@@ -86,6 +105,49 @@ async fn no_algorithm_takes_something_else_for_a_signature() {
             let name = format!("{algorithm}, {what}");
             let hostile = format!("{input}.{}", base64url(&bytes));
             siege.refuses_token(&name, (&good, &hostile), "bad_signature").await;
+        }
+    }
+    siege.must_have_held().await;
+}
+
+/// A token with (r, n - s) in the place of (r, s).
+fn twin(algorithm: &str, token: &str) -> String {
+    let [header, claims, signature] = parts(token);
+    let signature = from_base64url(signature);
+    let (r, s) = signature.split_at(signature.len() / 2);
+    let order = ecdsa_order(algorithm).unwrap();
+    format!("{header}.{claims}.{}", base64url(&[r, &subtract(&order, s)].concat()))
+}
+
+/// Anybody can compute it from the first, and it is as valid (docs/revocation.md says what follows). So it is
+/// worth what the first is worth, and nothing more.
+#[tokio::test]
+async fn the_second_signature_of_ecdsa_makes_the_same_token_and_no_other() {
+    let mut siege = Siege::of(|setup| {
+        setup.set("forward.claim_to_headers", json!({ "X-Auth-Subject": "sub" }))
+    })
+    .await;
+    for algorithm in ["ES256", "ES384", "ES512"] {
+        let key = mint::key_for(algorithm);
+        let good = key.token(algorithm, &good_claims());
+        siege.passes(algorithm, &get("/").bearer(&good)).await;
+        let second = twin(algorithm, &good);
+        assert!(second != good && twin(algorithm, &second) == good);
+        for cache in ["cold", "warm"] {
+            let name = format!("{algorithm}, {cache}");
+            if let Some(seen) = siege.passes(&name, &get("/").bearer(&second)).await {
+                assert_eq!(seen.folded("x-auth-subject"), ["alice"], "{name}");
+            }
+        }
+        // Not for other claims, and not for longer.
+        let [header, _, signature] = parts(&second);
+        let claims = base64url(claims_with(json!({ "sub": "mallory" })).to_string().as_bytes());
+        let hostile = format!("{header}.{claims}.{signature}");
+        siege.refuses_token(algorithm, (&second, &hostile), "bad_signature").await;
+        let ended = key.token(algorithm, &claims_with(json!({ "exp": mint::now() - 3_600 })));
+        for ended in [&ended, &twin(algorithm, &ended)] {
+            let request = get("/").bearer(ended);
+            siege.refuses(algorithm, &request, (401, "expired_token"), "expired").await;
         }
     }
     siege.must_have_held().await;

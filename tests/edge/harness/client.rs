@@ -165,10 +165,18 @@ impl Reply {
         (self.status, self.code())
     }
 
+    /// Whether it is no 401, or says that a bearer token would help (RFC 9110 section 15.5.2, RFC 6750
+    /// section 3), and nothing else.
+    pub fn is_challenged(&self) -> bool {
+        let challenges = self.header("www-authenticate");
+        self.status != 401 || matches!(challenges[..], [one] if one.starts_with("Bearer "))
+    }
+
     /// Fails unless this is a denial with this status and code.
     #[track_caller]
     pub fn must_be(&self, status: u16, code: &str) {
         assert_eq!((self.status, self.code().as_str()), (status, code), "{}", self.text());
+        assert!(self.is_challenged(), "{:?}", self.headers);
     }
 
     /// Fails unless the origin answered with 200.
