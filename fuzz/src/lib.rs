@@ -21,6 +21,7 @@ pub mod model;
 pub mod obvious;
 pub mod order;
 pub mod path;
+pub mod places;
 pub mod rules;
 pub mod secret;
 pub mod secret_der;
