@@ -22,7 +22,7 @@ pub enum Carried {
 #[must_use]
 pub fn carried(head: &RequestHead<'_>) -> Carried {
     let of = |name: &str| head.header(name).map(trimmed);
-    let authorization = of("authorization").into_iter().flat_map(authorization).map(Some);
+    let authorization = of("authorization").into_iter().filter_map(authorization).map(Some);
     // `Bearer` is for the standard header; others may have it, too.
     let other = of("x-token").map(|value| bearer(value).unwrap_or(value).to_owned());
     let offered = of("sec-websocket-protocol").filter(|_| is_handshake(head)).map(offered);
