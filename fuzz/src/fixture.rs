@@ -154,6 +154,12 @@ pub fn gate() -> Gate<HmacAlone> {
         Ok(gate) => gate,
         Err(problems) => panic!("{problems:?}"),
     };
+    revoke(&gate);
+    gate
+}
+
+/// Tells a gate what is revoked.
+pub fn revoke(gate: &Gate<HmacAlone>) {
     let entry = |number, target, effect| Entry { number, target, effect, expires_at: NOW + 86_400 };
     let older = Fingerprint::of(Kind::Subject, ISSUER, REVOKED_SUBJECT).of_older();
     let log = [
@@ -164,7 +170,6 @@ pub fn gate() -> Gate<HmacAlone> {
     gate.begin_list(NOW * 1_000);
     let taken = gate.hear_delta(&Delta::write(&head, &log), NOW * 1_000, NOW * 1_000);
     assert!(taken.is_ok_and(|head| head.is_whole()), "the list is good");
-    gate
 }
 
 /// The checked configuration.

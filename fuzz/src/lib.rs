@@ -5,6 +5,7 @@
 //! Wherever there is another way to say what is right, it is compared with that: [`model`], a form that is
 //! written and read again, or an order in which things come.
 
+pub mod admin;
 pub mod claims;
 pub mod configuration;
 pub mod decide;

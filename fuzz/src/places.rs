@@ -41,7 +41,9 @@ pub fn carried(head: &RequestHead<'_>) -> Carried {
     }
 }
 
-fn trimmed(text: &str) -> &str {
+/// Without space at either end.
+#[must_use]
+pub fn trimmed(text: &str) -> &str {
     text.trim_matches([' ', '\t', '\n', '\r', '\u{c}'])
 }
 
@@ -50,8 +52,9 @@ fn is_handshake(head: &RequestHead<'_>) -> bool {
         && head.header("upgrade").is_some_and(|value| value.eq_ignore_ascii_case("websocket"))
 }
 
-/// What follows the scheme.
-fn bearer(value: &str) -> Option<&str> {
+/// What follows the scheme `Bearer`.
+#[must_use]
+pub fn bearer(value: &str) -> Option<&str> {
     let end = value.find([' ', '\t', ',']).unwrap_or(value.len());
     let (scheme, rest) = value.split_at(end);
     scheme.eq_ignore_ascii_case("bearer").then(|| trimmed(rest))

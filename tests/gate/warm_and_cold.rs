@@ -155,7 +155,7 @@ proptest! {
                 }
                 Step::Cold => {
                     cached = gate(policy, true);
-                    deceived.iter_mut().for_each(|one| one.knows_better = false);
+                    for one in &mut deceived { one.knows_better = false; }
                 }
                 Step::Request(at) => {
                     if world.service.state != State::Up {
