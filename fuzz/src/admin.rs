@@ -193,7 +193,13 @@ fn explain(gate: &Gate<HmacAlone>, body: &[u8]) {
         (&json!(decision), reason),
         "{packed}"
     );
-    if head.query.is_none() && headers.is_none() && !path.contains(&token) {
+    // What stands where no token belongs is shown as it would be sent.
+    let is_elsewhere = || {
+        let shown = lines.iter().filter(|line| **line != bearer);
+        let mut tokens = shown.flat_map(|line| TOKENS.iter().map(move |one| (line, one)));
+        tokens.any(|(line, token)| line.contains(token.as_str()))
+    };
+    if !is_elsewhere() {
         check_silence(&answer.body, body);
     }
 }
