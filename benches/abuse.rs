@@ -56,13 +56,13 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crowd::Others;
-use kinds::{Kind, PUBLISHING_ISSUER, Supply};
+use kinds::{ASKED_ISSUER, Kind, PUBLISHING_ISSUER, Supply};
 use origin::Origin;
 use pinning::Cpus;
 use publisher::Publisher;
 use report::{Report, Row};
 use variables::above_zero;
-use workerd::{Files, Workerd, binary, origin_service};
+use workerd::{Files, Workerd, binary, origin_service, text_binding};
 
 /// How long each kind of abuse lasts in each round, and how many rounds there are, unless it is said.
 const SECONDS: u32 = 10;
@@ -87,7 +87,7 @@ async fn main() -> ExitCode {
 
     let mut rows = Vec::new();
     let began = tokio::time::Instant::now();
-    let workerd = start(&origin, &publisher, &cpus);
+    let workerd = start(&origin, &publisher, None, &cpus);
     let references = [Others::Send(Kind::REFERENCE), Others::Idle];
     let sending = Kind::ABUSE.map(Others::Send);
     let all = references.into_iter().chain([Others::Nobody, Others::Drip, Others::Huge]);
@@ -102,21 +102,30 @@ async fn main() -> ExitCode {
     drop(workerd);
 
     eprintln!("{flood} requests of which none is like another");
-    let workerd = start(&origin, &publisher, &cpus);
+    let auth_service = Publisher::start(json!({ "active": false }).to_string()).await;
+    let workerd = start(&origin, &publisher, Some(&auth_service), &cpus);
     let flood = memory::flood(&workerd, &supply, flood.into()).await;
+    let asked_about = auth_service.asked();
 
-    let report = Report { facts: machine::facts(&cpus), rows, asked, flood };
+    let report = Report { facts: machine::facts(&cpus), rows, asked, flood, asked_about };
     print!("{}", report.text());
     report.save();
     if report.is_right() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// The gate in front of the origin, with two issuers: of one it has a key of each kind, the other publishes.
-fn start(origin: &Origin, publisher: &Publisher, cpus: &Cpus) -> Workerd {
+/// The gate in front of the origin, with two issuers: of one it has a key of each kind, the other publishes. With an
+/// auth service, there is a third one, whose tokens nobody else can read.
+fn start(
+    origin: &Origin,
+    publisher: &Publisher,
+    auth_service: Option<&Publisher>,
+    cpus: &Cpus,
+) -> Workerd {
     let (services, binding) = origin_service(origin.address);
     let algorithms = mint::ALGORITHMS.map(str::to_owned);
     let mut settings = edgeward::settings("service:ORIGIN", &algorithms);
-    settings["providers"].as_array_mut().expect("a list").push(json!({
+    let providers = settings["providers"].as_array_mut().expect("a list");
+    providers.push(json!({
         "name": "publishing",
         "issuer": PUBLISHING_ISSUER,
         "audiences": [mint::AUDIENCE],
@@ -125,8 +134,24 @@ fn start(origin: &Origin, publisher: &Publisher, cpus: &Cpus) -> Workerd {
         "jwks_uri": format!("http://{}/jwks", publisher.address),
         "jwks": { "cooldown_seconds": COOLDOWN.as_secs() },
     }));
+    providers.extend(auth_service.map(|service| {
+        json!({
+            "name": "asked",
+            "issuer": ASKED_ISSUER,
+            "audiences": [mint::AUDIENCE],
+            "algorithms": ["ES256"],
+            "keys": ["JWT_KEYS"],
+            "introspection": {
+                "url": format!("http://{}/introspect", service.address),
+                "client_id": "edge",
+                "client_secret": "CLIENT_SECRET",
+                "opaque_tokens": "accept",
+            },
+        })
+    }));
     let keys: Vec<Value> = mint::all().iter().map(|key| key.jwk()).collect();
-    let bindings = edgeward::bindings_with(&settings, &keys) + &binding;
+    let secret = text_binding("CLIENT_SECRET", "the secret of the benchmark");
+    let bindings = edgeward::bindings_with(&settings, &keys) + &binding + &secret;
     let files = Files::built(&edgeward::build_directory(), &services, &bindings)
         .with_v8_flags(&V8_FLAGS.map(str::to_owned));
     Workerd::serve(files, cpus.for_workerd(&binary()))

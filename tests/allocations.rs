@@ -29,17 +29,20 @@ use edgeward::core::introspection;
 use edgeward::core::json::parse_strict;
 use edgeward::core::mutate::{Edits, HeaderMap};
 use edgeward::core::path::RequestPath;
+use edgeward::core::remote_keys::{KeptSet, jwks_uri};
 use edgeward::core::request::RequestHead;
 use edgeward::core::revocation::delta::Delta;
+use edgeward::core::revocation::order::Order;
 use edgeward::core::revocation::published::Published;
 use edgeward::core::sealed::Purpose;
 use edgeward::core::secret;
 use edgeward::core::subprotocol;
 use edgeward::core::token::UntrustedToken;
 use edgeward::core::validation::Validation;
-use edgeward::gate::Findings;
+use edgeward::gate::{Findings, RevocationCall, Revoker};
+use serde_json::Value;
 
-use targets::fixture::{ISSUER, NOW, gate, sealing_key};
+use targets::fixture::{ISSUER, NOW, gate, sealing_key, settings};
 
 struct Counting;
 
@@ -126,8 +129,11 @@ const JSON_FACTOR: usize = 128;
 /// 464 were seen: each mistake is told with its place, what was found and what is expected.
 const CONFIGURATION_FACTOR: usize = 600;
 
-/// 12 were seen.
+/// 14 were seen.
 const REQUEST_FACTOR: usize = 16;
+
+/// 20 were seen: a number like 1e15 is written out, and each is a text of its own until they are joined.
+const HEADERS_FACTOR: usize = 24;
 
 #[test]
 fn the_allocator_counts() {
@@ -226,6 +232,133 @@ fn what_kv_and_an_auth_service_say_takes_a_multiple_of_its_length() {
         let most =
             most_bytes(|| Validation::open(&validations, "k", unsealed.as_bytes(), ISSUER, NOW, 0));
         assert!(most < 256, "{most}");
+    }
+}
+
+/// Sets of keys that take the most memory for their length, as far as we know.
+fn dense_sets(bytes: usize) -> [String; 6] {
+    let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+    let key =
+        |number: usize| format!(r#"{{"kty":"OKP","crv":"Ed25519","kid":"{number:x}","x":"{x}"}}"#);
+    let good: Vec<String> = (0..bytes / key(0xfff).len()).map(key).collect();
+    [
+        format!(r#"{{"keys":[{}]}}"#, good.join(",")),
+        of_length(r#"{"keys":[{}"#, ",{}", "]}", bytes),
+        of_length(r#"{"keys":[1"#, ",1", "]}", bytes),
+        of_length(r#"{"keys":[{"kty":"RSA"}"#, r#",{"kty":"RSA"}"#, "]}", bytes),
+        of_length(r#"{"keys":[{"kty":"OKP","kid":""#, r"\n", r#""}]}"#, bytes),
+        of_length(r#"{"keys":[{"kty":"RSA","e":"AQAB","n":""#, "AAAA", r#""}]}"#, bytes),
+    ]
+}
+
+#[test]
+fn published_keys_take_a_multiple_of_their_length_also_from_kv() {
+    let sealing = sealing_key(Purpose::KeySet);
+    for bytes in [1_000, 16_384, 30_000, 65_536] {
+        let metadata = of_length(
+            r#"{"issuer":"https://issuer.example","jwks_uri":"https://a/"#,
+            "a",
+            "\"}",
+            bytes,
+        );
+        assert!(jwks_uri(metadata.as_bytes(), ISSUER).is_ok(), "it is read to its end");
+        let sets = dense_sets(bytes);
+        let set: Value = serde_json::from_str(&sets[0]).unwrap();
+        // Of more than so many none is taken.
+        let taken = secret::published(&set).map_or(0, |(keys, _)| keys.len());
+        assert_eq!(taken, if bytes == 1_000 { 10 } else { 0 }, "they are good keys");
+        for text in dense_json(bytes).into_iter().chain(sets).chain([metadata]) {
+            assert_bounded("metadata", text.as_bytes(), JSON_FACTOR, |text| {
+                drop(jwks_uri(text, ISSUER));
+            });
+            assert_bounded("a set", text.as_bytes(), JSON_FACTOR, |text| {
+                drop(parse_strict(text).ok().map(|set| secret::published(&set)));
+            });
+            let payload = format!(r#"{{"fetched_at":{NOW},"set":{text}}}"#);
+            let value = sealing.seal("k", payload.as_bytes());
+            assert_bounded("a kept set", &value, JSON_FACTOR, |value| {
+                drop(KeptSet::open(&sealing, "k", value, NOW, 0));
+            });
+        }
+    }
+}
+
+#[test]
+fn what_admins_and_clients_send_takes_a_multiple_of_its_length() {
+    let (gate, settings) = (gate(), settings());
+    let head = RequestHead::unpack("POST\nhttps://edge.example/_edgeward/explain");
+    let calls =
+        [Revoker::Admin, Revoker::Client("app".to_owned())].map(RevocationCall::RevokeToken);
+    let mut now = NOW * 1_000;
+    for bytes in [1_000, 16_384, 131_072] {
+        let quoted = |start: &str, end: &str| of_length(start, "a.", end, bytes);
+        let many: Vec<String> =
+            (0..bytes / 16).map(|number| format!("\"x-{number:x}\":\"\"")).collect();
+        let bodies = [
+            of_length(r#"{"tokens":[""#, r#"",""#, r#""]}"#, bytes),
+            of_length(r#"{"tokens":["#, r#"{"a":0},"#, "0]}", bytes),
+            quoted(r#"{"tokens":[""#, r#""]}"#),
+            quoted(r#"{"token":""#, r#""}"#),
+            quoted(r#"{"jti":""#, r#""}"#),
+            quoted(r#"{"jti":"a","reason":""#, r#""}"#),
+            quoted(r#"{"path":"/"#, r#""}"#),
+            quoted(r#"{"headers":{"cookie":""#, r#""}}"#),
+            // Each of them is compared with all before, but none is kept twice.
+            format!(r#"{{"headers":{{{}}}}}"#, many.join(",")),
+            of_length("token=", "%41", "", bytes),
+            of_length("token=", "%ff", "", bytes),
+            of_length("token=", "+", "", bytes),
+            of_length("token=a", "&%74oken=a", "", bytes),
+            of_length("", "a&", "", bytes),
+        ];
+        for body in dense_json(bytes).into_iter().chain(bodies) {
+            let body = body.as_bytes();
+            assert_bounded("an order", body, JSON_FACTOR, |body| {
+                drop(Order::read(body, &settings, NOW));
+            });
+            for call in &calls {
+                assert_bounded("a form", body, REQUEST_FACTOR, |body| {
+                    drop(gate.hub_call(call, Some(body), false, NOW * 1_000));
+                });
+            }
+            // Later than any pause after the last list.
+            now += 60_000;
+            assert_bounded("a list", body, JSON_FACTOR, |body| drop(gate.prewarm(Some(body), now)));
+            assert_bounded("a question", body, JSON_FACTOR, |body| {
+                if let Ok(asked) = gate.explaining(Some(body), &head) {
+                    drop(gate.explain(&asked, NOW * 1_000, &mut Findings::default()));
+                }
+            });
+        }
+    }
+}
+
+#[test]
+fn claims_become_headers_of_a_multiple_of_their_length() {
+    let names = ["X-User-Id", "X-Scopes", "Tenant"];
+    let own = HeaderMap::build(names.into_iter().zip(["sub", "scope", "org.id"])).unwrap();
+    for bytes in [1_000, 8_192, 65_536] {
+        let claims = ["sub", "scope", "org.id"].map(|claim| {
+            let start = format!("{{\"{claim}\":");
+            [
+                of_length(&format!("{start}\""), r"\u0000", "\"}", bytes),
+                of_length(&format!("{start}\""), "é", "\"}", bytes),
+                of_length(&format!("{start}\""), "a ", "\"}", bytes),
+                of_length(&format!("{start}[\"\""), ",\"\"", "]}", bytes),
+                of_length(&format!("{start}[0"), ",0", "]}", bytes),
+                of_length(&format!("{start}[1e15"), ",1e15", "]}", bytes),
+                of_length(&format!("{start}["), "[", "", bytes),
+            ]
+        });
+        for text in claims.concat() {
+            let Ok(Value::Object(claims)) = parse_strict(text.as_bytes()) else {
+                assert!(text.ends_with('['), "{text:.40}");
+                continue;
+            };
+            assert_bounded("headers", text.as_bytes(), HEADERS_FACTOR, |_| {
+                drop(own.lines(&claims));
+            });
+        }
     }
 }
 

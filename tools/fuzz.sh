@@ -20,6 +20,7 @@ targets=("$@")
 # The words of what a target reads, for libFuzzer to put together.
 dictionary() {
     case "$1" in
+    admin) echo admin ;;
     claims | entry | introspection | json | order | verification) echo claims ;;
     configuration) echo configuration ;;
     decide | headers | subprotocol) echo requests ;;

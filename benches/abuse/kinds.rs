@@ -9,6 +9,8 @@ use super::mint::{self, AUDIENCE, ISSUER, base64url, now};
 
 /// The issuer whose keys are fetched.
 pub const PUBLISHING_ISSUER: &str = "https://publishing.example";
+/// The issuer whose auth service is asked about tokens that nobody else can read.
+pub const ASKED_ISSUER: &str = "https://asked.example";
 /// How long tokens are valid, in seconds: longer than any measurement.
 const LIFETIME: i64 = 86_400;
 /// How many users come back again and again.
@@ -39,6 +41,8 @@ pub enum Kind {
     UnknownPublishedKey,
     /// A rightly signed token that was valid until an hour ago.
     Expired,
+    /// What only an auth service could read, if there were such a token: it is asked about each.
+    Opaque,
 }
 
 /// Requests, made when they are sent.
@@ -55,8 +59,8 @@ impl Kind {
         Self::Garbage,
         Self::Long,
         Self::TooLong,
-        Self::UnknownPublishedKey,
         Self::UnknownKey,
+        Self::UnknownPublishedKey,
         Self::Expired,
         Self::Forged("HS256"),
         Self::Forged("RS256"),
@@ -86,6 +90,7 @@ impl Kind {
             Self::UnknownKey => "ES256 tokens of random keys".to_owned(),
             Self::UnknownPublishedKey => "the same, of an issuer who publishes his".to_owned(),
             Self::Expired => "expired HS256 tokens".to_owned(),
+            Self::Opaque => "invented opaque tokens".to_owned(),
         }
     }
 
@@ -114,6 +119,7 @@ impl Kind {
                 forged(PUBLISHING_ISSUER, "ES256", &format!("{number:016x}"), number)
             }
             Self::Expired => valid(number, now() - LIFETIME - 3_600),
+            Self::Opaque => filled(43, number),
         }
     }
 }

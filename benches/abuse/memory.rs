@@ -17,8 +17,8 @@ use super::edgeward::health_request;
 use super::kinds::{Kind, Supply};
 use super::workerd::Workerd;
 
-/// In turns.
-const KINDS: [Kind; 8] = [
+/// In turns. Where an auth service is asked about opaque tokens, it is asked about garbage, too.
+const KINDS: [Kind; 9] = [
     Kind::New,
     Kind::Public,
     Kind::Garbage,
@@ -27,6 +27,7 @@ const KINDS: [Kind; 8] = [
     Kind::UnknownPublishedKey,
     Kind::Forged("HS256"),
     Kind::Expired,
+    Kind::Opaque,
 ];
 /// How many ask at a time.
 const CLIENTS: usize = 64;

@@ -1,23 +1,27 @@
-//! A whole request. Nothing is permitted that a model refuses which looks for tokens everywhere, checks all of
-//! them and asks of the best what the strictest reading of the path asks.
+//! A whole request. Nothing is permitted that a model refuses which knows where the one token may stand, checks
+//! all of it, and asks what the strictest reading of the path asks. What is permitted is about the owner of that
+//! token, or about nobody.
 //!
-//! The input is a packed head ([`RequestHead::unpack`]) in which `{0}` to `{9}` stand for tokens.
+//! The input is a packed head ([`RequestHead::unpack`]) in which `{0}` to `{16}` stand for tokens.
 
-use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use edgeward::core::request::RequestHead;
-use edgeward::gate::{Decision, Findings, Gate};
+use edgeward::gate::{Body, Decision, Findings, Gate, Permit};
 use serde_json::{Map, Value, json};
 
-use super::fixture::{self, AUDIENCE, HmacAlone, ISSUER, NOW};
+use super::fixture::{
+    self, AUDIENCE, HmacAlone, ISSUER, NOW, OPEN_HOST, REVOKED_BEFORE, REVOKED_ID, REVOKED_SUBJECT,
+    SIGNERS,
+};
 use super::model;
+use super::places::{Carried, carried};
 
-/// Tokens, from the best on: the first four are good.
-pub static TOKENS: LazyLock<[String; 10]> = LazyLock::new(|| {
-    let header = |header: Value, changes: Value| {
+/// Tokens: the first four are good, and those from 10 to 12.
+pub static TOKENS: LazyLock<[String; 17]> = LazyLock::new(|| {
+    let signed = |algorithm: &str, header: Value, changes: Value| {
         let mut claims = json!({
             "iss": ISSUER, "aud": AUDIENCE, "sub": "alice", "org.id": 1, "iat": NOW - 10,
             "exp": NOW + 600,
@@ -25,22 +29,34 @@ pub static TOKENS: LazyLock<[String; 10]> = LazyLock::new(|| {
         for (name, value) in changes.as_object().into_iter().flatten() {
             claims[name] = value.clone();
         }
-        fixture::token(header.to_string().as_bytes(), claims.to_string().as_bytes())
+        fixture::token(algorithm, header.to_string().as_bytes(), claims.to_string().as_bytes())
     };
-    let token = |changes| header(json!({ "alg": "HS256", "kid": "k1" }), changes);
+    let by = |at: usize, changes| {
+        let (algorithm, key) = SIGNERS[at];
+        signed(algorithm, json!({ "alg": algorithm, "kid": key }), changes)
+    };
+    let token = |changes| by(0, changes);
     let good = token(json!({}));
     let unsigned = format!("{}.", good.rsplit_once('.').map_or("", |(signed, _)| signed));
     [
         token(json!({ "scope": "admin", "org.id": 7 })),
         token(json!({ "scope": "admin" })),
-        token(json!({ "org.id": "seven" })),
+        token(json!({ "org.id": "seven", "sub": "bob" })),
         good,
         token(json!({ "exp": NOW - 600 })),
         token(json!({ "aud": "other" })),
         token(json!({ "iss": "https://other.example" })),
         token(json!({ "org.id": null })),
-        header(json!({ "alg": "none" }), json!({ "scope": "admin" })),
+        signed("HS256", json!({ "alg": "none" }), json!({ "scope": "admin" })),
         unsigned,
+        token(json!({ "scope": "host", "sub": "bob" })),
+        by(1, json!({ "scope": "admin", "sub": "carol" })),
+        by(2, json!({ "sub": REVOKED_SUBJECT, "iat": REVOKED_BEFORE })),
+        token(json!({ "jti": REVOKED_ID, "scope": "admin" })),
+        by(2, json!({ "sub": REVOKED_SUBJECT, "iat": REVOKED_BEFORE - 1, "scope": "admin" })),
+        // The key of one algorithm under the name of another.
+        signed("HS256", json!({ "alg": "HS512", "kid": "k1" }), json!({ "scope": "admin" })),
+        signed("EdDSA", json!({ "alg": "HS512", "kid": "k3" }), json!({ "scope": "admin" })),
     ]
 });
 
@@ -62,12 +78,18 @@ pub fn check(data: &[u8]) {
     GATE.with(|gate| check_request(gate, &packed));
 }
 
-/// Whether the platform could report this: it has a scheme of its own, and no control characters in headers.
+/// Whether the platform could report this: it has a scheme of its own, no control characters in headers, and
+/// each header once, in lower case.
 fn is_possible(head: &RequestHead<'_>) -> bool {
     let is_plain = |text: &&str| !text.contains(|one: char| one.is_control() && one != '\t');
     let headers = head.headers.iter().flat_map(|(name, value)| [*name, *value]);
+    let is_alone = |(at, (name, _)): (usize, &(&str, &str))| {
+        head.headers[..at].iter().all(|(other, _)| other != name)
+            && *name == name.to_ascii_lowercase()
+    };
     ["http", "https"].contains(&head.scheme)
         && headers.chain([head.method, head.authority]).all(|text| is_plain(&text))
+        && head.headers.iter().enumerate().all(is_alone)
 }
 
 /// Checks a packed head.
@@ -91,57 +113,181 @@ pub fn check_request(gate: &Gate<HmacAlone>, packed: &str) {
         (one, again) => panic!("{one:?} {again:?}"),
     }
     let Ok(Decision::Forward(permit)) = first else { return };
-    if head.is_preflight() {
-        return;
-    }
-    let asked = asked(&head);
-    let found = claims_anywhere(packed);
-    assert!(
-        asked.is_empty() || found.iter().any(|claims| asked.iter().all(|one| one(claims))),
-        "{packed}"
-    );
     check_edits(permit.edits());
+    check_permit(&head, &permit).unwrap_or_else(|refused| panic!("{refused}: {packed}"));
 }
 
-type Asked = fn(&Map<String, Value>) -> bool;
-
-/// What the rules ask of a token, as a stranger to their code would say who goes by every reading of the path
-/// that he can think of; nothing where no token is asked for.
-fn asked(head: &RequestHead<'_>) -> Vec<Asked> {
-    let mut asked: Vec<Asked> = Vec::new();
-    let mut is_open = true;
-    // A URL parser drops these, and takes encoded dots for dots; what it makes of the path is forwarded.
-    let path = head.path.to_ascii_lowercase().replace(['\t', '\r', '\n'], "");
-    let mut path = resolved(&path.replace("%2e", "."));
-    for _ in 0..4 {
-        match path.split('/').next().unwrap_or_default() {
-            "admin" => {
-                is_open = false;
-                asked.push(|claims| model::scopes(claims).iter().any(|scope| scope == "admin"));
+/// Checks that a permit is one that the model gives. The error says why not.
+fn check_permit(head: &RequestHead<'_>, permit: &Permit<'_>) -> Result<(), &'static str> {
+    if ["TRACE", "TRACK", "CONNECT"].iter().any(|one| head.method.eq_ignore_ascii_case(one)) {
+        return Err("a method that is never forwarded");
+    }
+    let asked = Asked::of(head);
+    if asked.is_own {
+        return Err("the gate's own");
+    }
+    if is_preflight(head) {
+        return check_preflight(head, permit);
+    }
+    if permit.shadowed().is_some() {
+        return if asked.is_shadow { check_owner(None, permit) } else { Err("no shadow") };
+    }
+    // Where rules may ask for none, a token that was looked at all the same has to be good.
+    let least = if permit.is_personal() { Access::Optional } else { Access::Public };
+    let owner = match (asked.access.max(least), carried(head)) {
+        (Access::Public, _) | (Access::Optional, Carried::Nothing) => None,
+        (Access::Required, Carried::Nothing) => return Err("no token"),
+        (_, Carried::Refused) => return Err("not one token"),
+        (_, Carried::One(text)) => {
+            // What is too deep for the model, it knows nothing of.
+            let Ok(claims) = model::accepted(&text, NOW) else { return Ok(()) };
+            let claims = claims.ok_or("no good token")?;
+            if model::is_revoked(&claims) {
+                return Err("a revoked token");
             }
-            "team" => {
-                is_open = false;
-                asked.push(|claims| {
-                    let is_one = |one: &Value| one == 7 || one == "seven";
-                    match model::organisation(claims) {
-                        Some(Value::Array(list)) => list.iter().any(is_one),
-                        Some(one) => is_one(one),
-                        None => false,
-                    }
-                });
+            if !asked.of_claims.iter().all(|one| one(&claims)) {
+                return Err("a token that may less");
             }
-            first => {
-                // What ends in an odd way may be one of the open ones for some.
-                is_open &= first.starts_with("public") || first.starts_with("optional");
-            }
+            Some(claims)
         }
-        let Some(decoded) = decoded(&path) else { break };
-        path = resolved(&decoded);
+    };
+    check_owner(owner.as_ref(), permit)
+}
+
+/// Fetch standard, "CORS-preflight request".
+fn is_preflight(head: &RequestHead<'_>) -> bool {
+    let has = |name: &str| head.headers.iter().any(|(known, _)| *known == name);
+    head.method == "OPTIONS" && has("origin") && has("access-control-request-method")
+}
+
+/// A preflight needs no token, and so it takes none along, nor anything else that could do something.
+fn check_preflight(head: &RequestHead<'_>, permit: &Permit<'_>) -> Result<(), &'static str> {
+    if permit.body() != Body::Drop || permit.shadowed().is_some() {
+        return Err("more than a preflight");
     }
-    if !is_open {
-        asked.push(|_| true);
+    let (removed, _) = parts_of(permit.edits());
+    let stays = |name: &&str| head.header(name).is_some() && !removed.contains(name);
+    let goes = ["authorization", "cookie", "x-token", "sec-websocket-protocol", "upgrade"];
+    if goes.iter().any(stays) {
+        return Err("a preflight with credentials");
     }
-    asked
+    let query = permit.url().and_then(|url| url.split_once('?')).map(|(_, query)| query);
+    let forwarded = RequestHead { headers: Vec::new(), query, ..head.clone() };
+    match carried(&forwarded) {
+        Carried::Nothing => check_owner(None, permit),
+        _ => Err("a preflight with a token in its query"),
+    }
+}
+
+/// What the origin is told is of the owner of the token, or of nobody.
+fn check_owner(
+    owner: Option<&Map<String, Value>>,
+    permit: &Permit<'_>,
+) -> Result<(), &'static str> {
+    let (_, set) = parts_of(permit.edits());
+    let told = |name: &str| {
+        let is_it = |(known, _): &&(&str, &str)| known.eq_ignore_ascii_case(name);
+        set.iter().find(is_it).map(|(_, value)| *value)
+    };
+    let Some(owner) = owner else {
+        let names = ["x-user-id", "tenant", "x-scopes"];
+        let is_told = |name: &&str| told(name).or(told(&format!("{name}-b64"))).is_some();
+        let is_somebody = names.iter().any(is_told) || permit.is_personal();
+        return if is_somebody { Err("an identity of nobody") } else { Ok(()) };
+    };
+    let subject = owner.get("sub").and_then(Value::as_str).unwrap_or_default();
+    match told("x-user-id") {
+        Some(name) if name != subject => Err("the identity of another"),
+        None if told("x-user-id-b64").is_none() && !subject.is_empty() => Err("no identity"),
+        _ => Ok(()),
+    }
+}
+
+/// How much a token matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Access {
+    /// Not at all.
+    Public,
+    /// If there is one, it has to be good.
+    Optional,
+    /// There has to be a good one.
+    Required,
+}
+
+type Question = fn(&Map<String, Value>) -> bool;
+
+/// What the rules ask, as a stranger to their code would say who goes by every reading of the path that he can
+/// think of.
+struct Asked {
+    access: Access,
+    of_claims: Vec<Question>,
+    /// Whether a denial is only recorded.
+    is_shadow: bool,
+    /// Whether some reading is the gate's own.
+    is_own: bool,
+}
+
+impl Asked {
+    fn of(head: &RequestHead<'_>) -> Self {
+        let of_claims = Vec::new();
+        let mut asked = Self { access: Access::Public, of_claims, is_shadow: true, is_own: false };
+        // A URL parser drops these, and takes encoded dots for dots; what it makes of the path is forwarded.
+        let path = head.path.to_ascii_lowercase().replace(['\t', '\r', '\n'], "");
+        let mut path = resolved(&path.replace("%2e", "."));
+        for _ in 0..4 {
+            asked.read(head, &path);
+            let Some(decoded) = decoded(&path) else { break };
+            path = resolved(&decoded);
+        }
+        asked
+    }
+
+    /// Takes a reading into account. One that ends in an odd way may be that of an open or a shadow rule for
+    /// some; that of a rule that asks for more it is in any case where it is the same.
+    fn read(&mut self, head: &RequestHead<'_>, path: &str) {
+        let (first, rest) = path.split_once('/').unwrap_or((path, ""));
+        let second = rest.split('/').next().unwrap_or_default();
+        let is_open_method = ["GET", "HEAD"].contains(&head.method);
+        let access = match first {
+            "_edgeward" => {
+                self.is_own = true;
+                Access::Required
+            }
+            "optional" => Access::Optional,
+            _ if first.starts_with("public") || first.starts_with("optional") => Access::Public,
+            _ if first.starts_with("method") && is_open_method => Access::Public,
+            _ if first.starts_with("host") && is_open_host(head.authority) => Access::Public,
+            _ => Access::Required,
+        };
+        self.access = self.access.max(access);
+        self.is_shadow &= first.starts_with("shadow") && (first, second) != ("shadow", "real");
+        match first {
+            "admin" | "shadow" => self.of_claims.push(|claims| has_scope(claims, &["admin"])),
+            "host" if access == Access::Required => {
+                self.of_claims.push(|claims| has_scope(claims, &["admin", "host"]));
+            }
+            "team" => self.of_claims.push(|claims| {
+                let is_one = |one: &Value| one == 7 || one == "seven";
+                match model::organisation(claims) {
+                    Some(Value::Array(list)) => list.iter().any(is_one),
+                    Some(one) => is_one(one),
+                    None => false,
+                }
+            }),
+            _ => {}
+        }
+    }
+}
+
+fn has_scope(claims: &Map<String, Value>, any_of: &[&str]) -> bool {
+    model::scopes(claims).iter().any(|scope| any_of.contains(&scope.as_str()))
+}
+
+/// Neither its case nor a port nor a last dot makes it another host.
+fn is_open_host(authority: &str) -> bool {
+    let (host, _) = authority.split_once(':').unwrap_or((authority, ""));
+    let host = host.to_ascii_lowercase();
+    host.strip_suffix('.').unwrap_or(&host) == OPEN_HOST
 }
 
 /// The segments of a path that are left when those of dots have done what they say, without the first slash.
@@ -167,35 +313,24 @@ fn decoded(text: &str) -> Option<String> {
     Some(format!("{}{}{rest}", &text[..at], char::from(byte)))
 }
 
-/// The claims of every good token that is anywhere in the request, however it is written.
-fn claims_anywhere(packed: &str) -> Vec<Map<String, Value>> {
-    let is_of_token = |one: char| one.is_ascii_alphanumeric() || "-._~+/".contains(one);
-    let mut texts: BTreeSet<String> = BTreeSet::new();
-    for text in [packed.to_owned(), all_decoded(packed)] {
-        for run in text.split(|one: char| !is_of_token(one)) {
-            texts.insert(run.to_owned());
-            if let Some(encoded) = run.strip_prefix("base64url.bearer.authorization.k8s.io.") {
-                let bytes = model::base64url(encoded).unwrap_or_default();
-                texts.extend(String::from_utf8(bytes).ok());
-            }
-        }
+/// The names that go, and names and values that are set.
+fn parts_of(edits: &str) -> (Vec<&str>, Vec<(&str, &str)>) {
+    let (removed, set) = match edits.strip_prefix('\n') {
+        Some(set) => ("", set),
+        None => edits.split_once("\n\n").expect("an empty line"),
+    };
+    let mut lines = set.split_terminator('\n');
+    let mut pairs = Vec::new();
+    while let Some(name) = lines.next() {
+        pairs.push((name, lines.next().expect("a value")));
     }
-    texts.iter().filter_map(|text| model::accepted(text, NOW).ok().flatten()).collect()
-}
-
-fn all_decoded(text: &str) -> String {
-    decoded(text).unwrap_or_else(|| text.to_owned())
+    (removed.lines().collect(), pairs)
 }
 
 /// What the origin gets: names and values in pairs, of bytes that headers have.
 fn check_edits(edits: &str) {
-    let set = match edits.strip_prefix('\n') {
-        Some(set) => set,
-        None => edits.split_once("\n\n").expect("an empty line").1,
-    };
-    let lines: Vec<&str> = set.split_terminator('\n').collect();
-    for pair in lines.chunks(2) {
-        let [name, value] = pair else { panic!("{edits:?}") };
+    let (_, set) = parts_of(edits);
+    for (name, value) in set {
         assert!(!name.is_empty() && !value.contains('\r'), "{edits:?}");
     }
 }

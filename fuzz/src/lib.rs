@@ -5,6 +5,7 @@
 //! Wherever there is another way to say what is right, it is compared with that: [`model`], a form that is
 //! written and read again, or an order in which things come.
 
+pub mod admin;
 pub mod claims;
 pub mod configuration;
 pub mod decide;
@@ -21,6 +22,7 @@ pub mod model;
 pub mod obvious;
 pub mod order;
 pub mod path;
+pub mod places;
 pub mod rules;
 pub mod secret;
 pub mod secret_der;

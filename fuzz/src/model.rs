@@ -5,7 +5,8 @@
 use serde_json::{Map, Number, Value};
 
 use super::fixture::{
-    AUDIENCE, ISSUER, KEY_ID, MOST_LIFE_SECONDS, MOST_TOKEN_BYTES, SKEW_SECONDS, mac,
+    AUDIENCE, ISSUER, MOST_LIFE_SECONDS, MOST_TOKEN_BYTES, REVOKED_BEFORE, REVOKED_ID,
+    REVOKED_SUBJECT, SIGNERS, SKEW_SECONDS, signature as right_signature,
 };
 
 /// How deep values may lie in each other. `serde_json` stops reading at 128, which is its own affair: what
@@ -250,14 +251,15 @@ pub fn accepted(text: &str, now: i64) -> Result<Option<Map<String, Value>>, TooD
         |object: &Map<String, Value>, name: &str| object.get(name).is_none_or(Value::is_string);
     let refused = ["crit", "b64", "zip", "enc", "cty", "jwk", "jku", "x5u", "x5c"];
     let token_type = text_of(&header, "typ").unwrap_or_default();
-    // The key of the fixture is the only one, and has a name.
-    let key_id = text_of(&header, "kid").unwrap_or_else(|| KEY_ID.to_owned());
-    let header_is_good = text_of(&header, "alg").as_deref() == Some("HS256")
+    let algorithm = text_of(&header, "alg").unwrap_or_default();
+    // The key of an algorithm is the only one, and has a name.
+    let signer = SIGNERS.iter().find(|(name, _)| *name == algorithm);
+    let is_its_key = |(_, key): &(&str, &str)| text_of(&header, "kid").is_none_or(|id| id == *key);
+    let header_is_good = signer.is_some_and(is_its_key)
         && is_text(&header, "typ")
         && is_text(&header, "kid")
         && !refused.iter().any(|name| header.contains_key(*name))
-        && [String::new(), "jwt".into(), "at+jwt".into()].contains(&media_type(&token_type))
-        && key_id == KEY_ID;
+        && [String::new(), "jwt".into(), "at+jwt".into()].contains(&media_type(&token_type));
 
     let time = |name: &str| match claims.get(name) {
         None => Some(None),
@@ -293,8 +295,21 @@ pub fn accepted(text: &str, now: i64) -> Result<Option<Map<String, Value>>, TooD
     let is_good = text.len() <= MOST_TOKEN_BYTES
         && header_is_good
         && claims_are_good
-        && signature == mac(signed.as_bytes());
+        && right_signature(&algorithm, signed.as_bytes()).is_some_and(|right| signature == right);
     Ok(is_good.then_some(claims))
+}
+
+/// Whether tokens of these claims, which were accepted, are revoked.
+#[must_use]
+pub fn is_revoked(claims: &Map<String, Value>) -> bool {
+    let is_older = || {
+        // To a time that is no whole second belongs the second in which it is.
+        let issued_at = claims.get("iat").and_then(Value::as_f64).map(f64::floor);
+        #[expect(clippy::cast_precision_loss, reason = "the times of the fixture are small")]
+        issued_at.is_none_or(|at| at < REVOKED_BEFORE as f64)
+    };
+    claims.get("jti").is_some_and(|id| id == REVOKED_ID)
+        || claims.get("sub").is_some_and(|subject| subject == REVOKED_SUBJECT) && is_older()
 }
 
 /// RFC 7515 section 4.1.9: `application/` may be left out of a type without another slash.
@@ -330,4 +345,22 @@ pub fn scopes(claims: &Map<String, Value>) -> Vec<String> {
             .collect(),
         _ => Vec::new(),
     }
+}
+
+/// Bytes in which what is percent-encoded was decoded once; what is not rightly encoded stays.
+#[must_use]
+pub fn percent_decoded(bytes: &[u8]) -> Vec<u8> {
+    let mut decoded = Vec::new();
+    let mut rest = bytes;
+    while let Some((first, others)) = rest.split_first() {
+        let digit = |at: usize| others.get(at).and_then(|one| char::from(*one).to_digit(16));
+        rest = if let (b'%', Some(high), Some(low)) = (first, digit(0), digit(1)) {
+            decoded.extend(u8::try_from(high << 4 | low).ok());
+            &others[2..]
+        } else {
+            decoded.push(*first);
+            others
+        };
+    }
+    decoded
 }

@@ -3,6 +3,8 @@
 use edgeward::core::path::{MAX_PATH_BYTES, RequestPath};
 use edgeward::core::rules::{Match, RuleTable};
 
+use super::model;
+
 /// Checks an input.
 pub fn check(data: &[u8]) {
     let Ok(raw) = std::str::from_utf8(data) else { return };
@@ -45,22 +47,6 @@ fn check_protection(raw: &str, path: &RequestPath<'_>) {
             segment.strip_prefix(b"admin").is_some_and(|rest| rest.is_empty() || rest[0] == b';')
         });
         assert!(is_met || !is_admin, "{raw:?}");
-        seen = decoded(&seen);
+        seen = model::percent_decoded(&seen);
     }
-}
-
-fn decoded(bytes: &[u8]) -> Vec<u8> {
-    let mut decoded = Vec::new();
-    let mut rest = bytes;
-    while let Some((first, others)) = rest.split_first() {
-        let digit = |at: usize| others.get(at).and_then(|one| char::from(*one).to_digit(16));
-        rest = if let (b'%', Some(high), Some(low)) = (first, digit(0), digit(1)) {
-            decoded.extend(u8::try_from(high << 4 | low).ok());
-            &others[2..]
-        } else {
-            decoded.push(*first);
-            others
-        };
-    }
-    decoded
 }

@@ -7,43 +7,60 @@ use super::model;
 
 const PREFIX: &str = "base64url.bearer.authorization.k8s.io.";
 
-/// Checks an input.
-pub fn check(data: &[u8]) {
-    let Ok(value) = std::str::from_utf8(data) else { return };
-    let offered: Vec<&str> = value
+/// What is offered, read in the most obvious way.
+#[derive(Debug, Default)]
+pub struct Offered {
+    /// The tokens, in whatever form; none for what is wrong about them: an encoding, a marker of nothing, the
+    /// same token where it is none.
+    pub tokens: Vec<Option<String>>,
+    has_marker: bool,
+    others: Vec<String>,
+}
+
+/// Takes the value of the header apart.
+#[must_use]
+pub fn offered(value: &str) -> Offered {
+    let all: Vec<&str> = value
         .split(',')
         .map(|one| one.trim_matches([' ', '\t', '\n', '\r', '\u{c}']))
         .filter(|one| !one.is_empty())
         .collect();
-    let encoded: Vec<Option<String>> = offered
-        .iter()
-        .filter_map(|one| one.strip_prefix(PREFIX))
-        .map(|text| String::from_utf8(model::base64url(text)?).ok())
-        .collect();
-    // A marker and what is behind it.
-    let mut plain = Vec::new();
-    let mut others = Vec::new();
-    let mut has_marker = false;
+    let mut offered = Offered::default();
     let mut at = 0;
-    while let Some(one) = offered.get(at) {
+    while let Some(one) = all.get(at) {
         at += 1;
-        if *one == "bearer" {
-            has_marker = true;
-            if let Some(next) = offered.get(at).filter(|next| !next.starts_with(PREFIX)) {
-                plain.push((*next).to_owned());
+        if let Some(text) = one.strip_prefix(PREFIX) {
+            let bytes = model::base64url(text);
+            offered.tokens.push(bytes.and_then(|bytes| String::from_utf8(bytes).ok()));
+        } else if *one == "bearer" {
+            offered.has_marker = true;
+            // A marker and what is behind it.
+            if let Some(next) = all.get(at).filter(|next| !next.starts_with(PREFIX)) {
+                offered.tokens.push(Some((*next).to_owned()));
                 at += 1;
             }
-        } else if !one.starts_with(PREFIX) {
-            others.push(*one);
+        } else {
+            offered.others.push((*one).to_owned());
         }
     }
-    let all: Vec<String> = plain.iter().cloned().chain(encoded.iter().flatten().cloned()).collect();
+    let is_there_again = offered.tokens.iter().flatten().any(|one| offered.others.contains(one));
+    if is_there_again || offered.has_marker && offered.tokens.is_empty() {
+        offered.tokens.push(None);
+    }
+    offered
+}
+
+/// Checks an input.
+pub fn check(data: &[u8]) {
+    let Ok(value) = std::str::from_utf8(data) else { return };
+    let Offered { tokens, has_marker, others } = offered(value);
+    let all: Vec<&String> = tokens.iter().flatten().collect();
     let expected = match all.as_slice() {
         [_, _, ..] => Err(CredentialsFault::Several),
-        [one] if others.contains(&one.as_str()) => Err(CredentialsFault::Several),
-        _ if encoded.contains(&None) => Err(CredentialsFault::Malformed),
+        [one] if others.contains(one) => Err(CredentialsFault::Several),
+        _ if tokens.contains(&None) => Err(CredentialsFault::Malformed),
         [one] if is_token(one) => Ok(Some(one.as_str())),
-        [] if !has_marker => Ok(None),
+        [] => Ok(None),
         _ => Err(CredentialsFault::Malformed),
     };
     let found = token(value);

@@ -57,7 +57,7 @@ pub fn compare_verdict(text: &str) {
 #[must_use]
 pub fn verify(text: &str) -> Option<Map<String, Value>> {
     thread_local! {
-        static READY: (edgeward::core::config::Settings, Vec<edgeward::core::verify::ReadyKey<()>>) =
+        static READY: (edgeward::core::config::Settings, Vec<edgeward::core::verify::ReadyKey<Option<[u8; 32]>>>) =
             (fixture::settings(), fixture::keys());
     }
     READY.with(|(settings, keys)| {

@@ -27,6 +27,7 @@ mod page;
 mod permits;
 mod properties;
 mod published_keys;
+mod put_back;
 mod rehearsals;
 mod revocations;
 mod shadow;

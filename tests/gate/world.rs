@@ -22,6 +22,8 @@ pub struct World {
     /// Values, and until when they are there.
     pub kv: BTreeMap<String, (Vec<u8>, i64)>,
     pub kv_changes: usize,
+    /// All that was ever there, in its order, for who has read it in time.
+    pub kv_history: Vec<(String, Vec<u8>)>,
     /// How long a look takes, in milliseconds.
     pub kv_takes_ms: i64,
     pub hub: Hub,
@@ -37,6 +39,8 @@ pub struct Service {
     pub withdrawn: BTreeSet<String>,
     /// What it said last about each token, and when, in seconds.
     pub last_word: BTreeMap<String, (bool, i64)>,
+    /// When it last called each token active, in seconds.
+    pub last_active: BTreeMap<String, i64>,
     pub calls: usize,
     /// What it says about active tokens.
     pub claims: Map<String, Value>,
@@ -69,6 +73,7 @@ impl World {
             service,
             kv: BTreeMap::new(),
             kv_changes: 0,
+            kv_history: Vec::new(),
             kv_takes_ms: 0,
             hub: Hub::default(),
             has_relay: true,
@@ -78,6 +83,11 @@ impl World {
     /// The time in seconds.
     pub fn seconds(&self) -> i64 {
         self.now.div_euclid(1_000)
+    }
+
+    /// Somebody writes to KV, and wants it to stay there.
+    pub fn put(&mut self, kv_key: &str, value: &[u8]) {
+        self.kv.insert(kv_key.to_owned(), (value.to_vec(), i64::MAX));
     }
 
     /// Sends a request with this token through the gate, and answers all that it asks.
@@ -135,7 +145,10 @@ impl World {
                 let reply = match self.service.state {
                     State::Up => {
                         let active = !self.service.withdrawn.contains(&token);
-                        self.service.last_word.insert(token, (active, self.seconds()));
+                        self.service.last_word.insert(token.clone(), (active, self.seconds()));
+                        if active {
+                            self.service.last_active.insert(token, self.seconds());
+                        }
                         let mut answer = self.service.claims.clone();
                         answer.insert("active".to_owned(), active.into());
                         Ok((200, Value::Object(answer).to_string().into_bytes()))
@@ -180,6 +193,7 @@ impl World {
         match change {
             KvChange::Put { kv_key, value, ttl_seconds } => {
                 assert!(ttl_seconds >= 60, "KV takes no shorter life");
+                self.kv_history.push((kv_key.clone(), value.clone()));
                 self.kv.insert(kv_key, (value, self.now + i64::from(ttl_seconds) * 1_000));
             }
             KvChange::Delete(kv_key) => drop(self.kv.remove(&kv_key)),

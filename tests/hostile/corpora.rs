@@ -44,7 +44,7 @@ macro_rules! targets {
 }
 
 targets! {
-    claims configuration decide delta entry headers introspection json jwk_set kv_list order path rules secret
+    admin claims configuration decide delta entry headers introspection json jwk_set kv_list order path rules secret
     secret_der subprotocol token verification
 }
 

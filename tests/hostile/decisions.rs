@@ -7,7 +7,11 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
 
-use crate::targets::fixture::{AUDIENCE, HmacAlone, ISSUER, KEY_ID, NOW, gate, token};
+use crate::targets::fixture::{
+    AUDIENCE, HmacAlone, ISSUER, NOW, REVOKED_BEFORE, REVOKED_ID, REVOKED_SUBJECT, SIGNERS, gate,
+    token,
+};
+use crate::targets::places::{Carried, carried};
 use crate::targets::{decide, model};
 
 /// What a member of a header or of claims can be: mostly right, or one of these.
@@ -25,9 +29,12 @@ fn object(members: Vec<(&'static str, Option<Value>)>) -> String {
     Value::Object(members.collect()).to_string()
 }
 
-fn header() -> impl Strategy<Value = String> {
-    let alg = member(json!("HS256"), vec![json!("none"), json!("HS512"), json!("hs256")]);
-    let kid = member(json!(KEY_ID), vec![json!("k2"), json!("K1")]);
+/// A header, for a token that is signed with this algorithm.
+fn header((algorithm, key): (&'static str, &'static str)) -> impl Strategy<Value = String> {
+    let others =
+        vec![json!("none"), json!("HS256"), json!("HS512"), json!("EdDSA"), json!("hs256")];
+    let alg = member(json!(algorithm), others);
+    let kid = member(json!(key), vec![json!("k1"), json!("k2"), json!("k3"), json!("K1")]);
     let typ =
         member(json!("JWT"), vec![json!("at+jwt"), json!("application/at+JWT"), json!("dpop+jwt")]);
     let other = prop_oneof![
@@ -52,22 +59,28 @@ fn claims() -> impl Strategy<Value = String> {
     let issuer = member(json!(ISSUER), vec![json!("https://other.example"), json!([ISSUER])]);
     let audience =
         member(json!(AUDIENCE), vec![json!("other"), json!(["x", AUDIENCE]), json!([AUDIENCE, 1])]);
-    let subject = member(json!("alice"), vec![json!("x\ny"), json!(["alice"])]);
+    let subject = member(
+        json!("alice"),
+        vec![json!("x\ny"), json!(["alice"]), json!(REVOKED_SUBJECT), json!(REVOKED_SUBJECT)],
+    );
+    let id = member(json!("1"), vec![json!(REVOKED_ID), json!(["revoked"])]);
     let organisation = member(
         json!({ "id": 7 }),
         vec![json!({ "id": "seven" }), json!({ "id": 8 }), json!({ "id": null })],
     );
     let scope = member(
         json!("read admin"),
-        vec![json!("read"), json!(["admin"]), json!(["read admin"]), json!("administrator")],
+        vec![json!("read"), json!(["host"]), json!(["read admin"]), json!("administrator")],
     );
-    let times = (time(NOW + 600), time(NOW - 10), time(NOW - 10));
-    (issuer, audience, subject, organisation, scope, times).prop_map(
-        |(iss, aud, sub, org, scope, (exp, nbf, iat))| {
+    let right = prop_oneof![3 => Just(NOW - 10), 1 => Just(REVOKED_BEFORE - 1)];
+    let times = (time(NOW + 600), time(NOW - 10), right.prop_flat_map(time));
+    (issuer, audience, (subject, id), organisation, scope, times).prop_map(
+        |(iss, aud, (sub, jti), org, scope, (exp, nbf, iat))| {
             object(vec![
                 ("iss", iss),
                 ("aud", aud),
                 ("sub", sub),
+                ("jti", jti),
                 ("org", org),
                 ("scope", scope),
                 ("exp", exp),
@@ -78,19 +91,44 @@ fn claims() -> impl Strategy<Value = String> {
     )
 }
 
-/// Where the token is, if it is anywhere.
-fn credentials() -> impl Strategy<Value = &'static str> {
-    prop_oneof![
-        8 => Just("authorization\nBearer {}"),
-        4 => select(vec![
-            "authorization\nbearer  {}", "authorization\nBasic {}", "x-token\n{}", "cookie\na=b; session={}",
-            "cookie\nsession={}; session={}", "authorization\nBearer {}\nx-token\n{}", "x-other\n{}",
-            "upgrade\nwebsocket\nsec-websocket-protocol\nbearer, {}", "accept\n*/*",
-        ]),
-    ]
+/// Where a good token may stand, or what stands there, and whether a request for `/x` passes with it.
+const CREDENTIALS: [(&str, bool); 25] = [
+    ("authorization\nBearer {}", true),
+    ("authorization\nbearer  {}", true),
+    ("authorization\nBasic {}", false),
+    ("authorization\nBasic eA==, Bearer {}", false),
+    ("authorization\nBearer {}, Bearer {}", false),
+    ("x-token\n{}", true),
+    ("x-token\nBearer {}", true),
+    ("x-other\n{}", false),
+    ("proxy-authorization\nBearer {}", false),
+    ("authorization\nBearer {}\nx-other\n{}", true),
+    ("authorization\nBearer {}\nx-token\n{}", false),
+    ("authorization\nBasic eA==\nx-token\n{}", true),
+    ("cookie\na=b; session={}", true),
+    ("cookie\nsession={}; session={}", false),
+    ("cookie\nother={}", false),
+    ("cookie\nsession={}\norigin\nhttps://evil.example", false),
+    ("cookie\nsession={}\norigin\nhttps://app.example", true),
+    ("cookie\nsession={}\nauthorization\nBearer {}", false),
+    ("sec-websocket-protocol\nbearer, {}", false),
+    ("upgrade\nwebsocket\nsec-websocket-protocol\nbearer, {}", true),
+    ("upgrade\nwebsocket\nsec-websocket-protocol\nbearer, {}, {}", false),
+    ("upgrade\nwebsocket\ncookie\nsession={}", false),
+    ("origin\nhttps://a\naccess-control-request-method\nGET\nauthorization\nBearer {}", true),
+    (
+        "origin\nhttps://a\naccess-control-request-method\nGET\nauthorization\nBearer {}\nx-token\n{}\n\
+         cookie\na=b; session={}\nsec-websocket-protocol\nbearer, {}",
+        false,
+    ),
+    ("accept\n*/*", false),
+];
+
+fn credentials() -> impl Strategy<Value = (&'static str, bool)> {
+    prop_oneof![1 => Just(CREDENTIALS[0]), 2 => select(CREDENTIALS.to_vec())]
 }
 
-const PATHS: [&str; 16] = [
+const PATHS: [&str; 29] = [
     "/",
     "/x",
     "/admin",
@@ -107,35 +145,79 @@ const PATHS: [&str; 16] = [
     "/x%2f..%2fteam",
     "//team",
     "/public?token={}",
+    "/x?token={}",
+    "/x?a=b&tok%65n={}",
+    "/method",
+    "/method/..%2fhost",
+    "/host",
+    "/HOST/x",
+    "/shadow",
+    "/shadow/real",
+    "/SHADOW",
+    "/shadow/re%61l",
+    "/shadow/real;x/y",
+    "/public;x",
+    "/%5fedgeward/health",
 ];
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2_000) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(4_000) })]
 
     #[test]
     fn nothing_is_permitted_that_a_model_refuses_which_checks_everything(
-        header in header(),
+        (signer, header) in select(SIGNERS.to_vec()).prop_flat_map(|one| (Just(one), header(one))),
         claims in claims(),
-        credentials in credentials(),
+        (credentials, passes) in credentials(),
         path in select(PATHS.to_vec()),
-        method in select(vec!["GET", "POST", "HEAD"]),
+        host in select(vec!["edge.example", "open.example", "OPEN.example.:8443"]),
+        method in select(vec!["GET", "GET", "POST", "HEAD", "OPTIONS"]),
         is_cut in prop::bool::weighted(0.05),
     ) {
-        let mut token = token(header.as_bytes(), claims.as_bytes());
+        let mut token = token(signer.0, header.as_bytes(), claims.as_bytes());
         if is_cut {
             token.pop();
         }
-        let packed = format!("{method}\nhttps://edge.example{path}\n{credentials}").replace("{}", &token);
+        let packed = format!("{method}\nhttps://{host}{path}\n{credentials}").replace("{}", &token);
         GATE.with(|gate| {
             // Panics where the model refuses.
             decide::check_request(gate, &packed);
             // And what is right passes where the token alone decides.
-            let is_good = model::accepted(&token, NOW).ok().flatten().is_some();
-            if (path, credentials) == ("/x", "authorization\nBearer {}") {
-                prop_assert_eq!(is_permitted(gate, &packed), is_good, "{} {}", header, claims);
+            if (path, method) == ("/x", "GET") {
+                let claims = model::accepted(&token, NOW).ok().flatten();
+                let is_good = claims.is_some_and(|claims| !model::is_revoked(&claims));
+                prop_assert_eq!(is_permitted(gate, &packed), is_good && passes, "{}", packed);
             }
             Ok(())
         })?;
+    }
+}
+
+/// Without this, a model that finds no token anywhere would be content with a gate that refuses everything.
+#[test]
+fn a_token_counts_where_it_may_stand_alone_and_nowhere_else() {
+    for (credentials, passes) in CREDENTIALS {
+        let packed =
+            format!("GET\nhttps://e.example/x\n{credentials}").replace("{}", &decide::TOKENS[3]);
+        assert_eq!(GATE.with(|gate| is_permitted(gate, &packed)), passes, "{credentials}");
+        let found = carried(&RequestHead::unpack(&packed));
+        let is_one = found == Carried::One(decide::TOKENS[3].clone());
+        assert_eq!(is_one, passes, "{credentials}: {found:?}");
+    }
+}
+
+#[test]
+fn of_two_tokens_none_counts_whichever_is_good() {
+    let places = ["authorization\nBearer {}", "x-token\n{}", "cookie\nsession={}"];
+    let both = places.iter().flat_map(|one| places.iter().map(move |other| (one, other)));
+    for (one, other) in both.filter(|(one, other)| one != other) {
+        for tokens in [[3, 2], [3, 4], [4, 3]] {
+            let [first, second] = tokens.map(|at| decide::TOKENS[at].as_str());
+            let (one, other) = (one.replace("{}", first), other.replace("{}", second));
+            for path in ["/x", "/optional"] {
+                let packed = format!("GET\nhttps://e.example{path}\n{one}\n{other}");
+                assert!(!GATE.with(|gate| is_permitted(gate, &packed)), "{packed}");
+            }
+        }
     }
 }
 
@@ -152,18 +234,27 @@ fn is_permitted(gate: &Gate<HmacAlone>, packed: &str) -> bool {
 /// Without this, a gate that refuses everything would pass.
 #[test]
 fn each_token_of_the_fuzzer_passes_where_it_should() {
-    let permitted = |path: &str| -> Vec<usize> {
+    let permitted = |method: &str, host: &str, path: &str| -> Vec<usize> {
         let packed =
-            |token: &str| format!("GET\nhttps://e.example{path}\nauthorization\nBearer {token}");
+            |token: &str| format!("{method}\nhttps://{host}{path}\nauthorization\nBearer {token}");
         let tokens = decide::TOKENS.iter().enumerate();
         tokens
             .filter(|(_, token)| GATE.with(|gate| is_permitted(gate, &packed(token))))
             .map(|(at, _)| at)
             .collect()
     };
-    assert_eq!(permitted("/x"), [0, 1, 2, 3]);
-    assert_eq!(permitted("/admin"), [0, 1]);
-    assert_eq!(permitted("/team"), [0, 2]);
-    assert_eq!(permitted("/optional"), [0, 1, 2, 3]);
-    assert_eq!(permitted("/public").len(), 10);
+    let of = |path| permitted("GET", "e.example", path);
+    let (good, all) = ([0, 1, 2, 3, 10, 11, 12], decide::TOKENS.len());
+    assert_eq!(of("/x"), good);
+    assert_eq!(of("/admin"), [0, 1, 11]);
+    assert_eq!(of("/team"), [0, 2]);
+    assert_eq!(of("/optional"), good);
+    assert_eq!(of("/public").len(), all);
+    assert_eq!(of("/method").len(), all);
+    assert_eq!(permitted("HEAD", "e.example", "/method").len(), all);
+    assert_eq!(permitted("POST", "e.example", "/method"), good);
+    assert_eq!(of("/host"), [0, 1, 10, 11]);
+    assert_eq!(permitted("GET", "open.example", "/host").len(), all);
+    assert_eq!(of("/shadow").len(), all);
+    assert_eq!(of("/shadow/real"), [0, 1, 11]);
 }
