@@ -292,6 +292,16 @@ impl Gate {
         self.workerd.lock().unwrap().kill();
     }
 
+    /// Lets workerd stand still with all that it has, until it [goes on](Self::go_on).
+    pub fn stand_still(&self) {
+        self.workerd.lock().unwrap().stand_still();
+    }
+
+    /// Lets workerd go on, unless it has ended meanwhile.
+    pub fn go_on(&self) {
+        self.workerd.lock().unwrap().go_on();
+    }
+
     /// The absolute URL of a path.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.addr)

@@ -198,6 +198,48 @@ async fn slow_answers_within_the_time_limit_are_answers_and_carry_revocations_wi
 }
 
 #[tokio::test]
+async fn who_has_stood_still_for_longer_than_the_bound_lets_nobody_pass_by_the_list_of_before() {
+    for is_mended in [false, true] {
+        let (origin, relays) = (Origin::start().await, Relays::start().await);
+        let bound = Duration::from_secs(4);
+        let setup = setup(&origin, &relays)
+            .isolates(2)
+            .set("revocation.max_staleness_seconds", bound.as_secs())
+            .set("revocation.timeout_ms", 4_000);
+        let gates = Gate::start_all(setup).await;
+        let (out, good) = (token("out"), token("good"));
+        for token in [&out, &good] {
+            ask(&gates[1], 1, token).await.must_pass();
+        }
+        relays.fail("/relay/pull/apac-0", Fault::Down);
+        revoked(&gates[0], json!({ "jti": "out" })).await;
+        // By its list, it is not revoked.
+        ask(&gates[1], 1, &out).await.must_pass();
+        gates[0].stand_still();
+        let before = origin.count();
+        tokio::time::sleep(bound).await;
+        if is_mended {
+            relays.mend();
+        }
+        let goes_on = async {
+            // They are there before it goes on.
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            gates[0].go_on();
+        };
+        let asked = join_all([&out, &good].map(|token| ask(&gates[1], 1, token)));
+        let (replies, ()) = futures_util::future::join(asked, goes_on).await;
+        if is_mended {
+            replies[0].must_be(401, "revoked_token");
+            replies[1].must_pass();
+        } else {
+            replies.iter().for_each(must_be_told_to_wait);
+        }
+        assert_eq!(origin.count() - before, usize::from(is_mended));
+        gates[0].must_be_calm();
+    }
+}
+
+#[tokio::test]
 async fn a_relay_answers_for_the_hub_until_the_bound() {
     let (origin, relays) = (Origin::start().await, Relays::start().await);
     let setup = setup(&origin, &relays)
