@@ -163,9 +163,14 @@ impl Workerd {
         self.signal("CONT");
     }
 
+    /// Whether it has not ended. Whose end was seen has no number any more: another process can have it.
+    #[allow(dead_code, reason = "most never ask")]
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
     fn signal(&mut self, name: &str) {
-        // Whose end was seen has no number any more: another process can have it.
-        if !matches!(self.child.try_wait(), Ok(None)) {
+        if !self.is_running() {
             return;
         }
         let mut kill = Command::new("sh");

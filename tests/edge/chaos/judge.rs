@@ -1,6 +1,6 @@
 //! The model: what each request may have come to.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, io::ErrorKind};
 
 use super::{
     BOUND_MS, INTROSPECTION_CACHE_SECONDS, INTROSPECTION_STALE_SECONDS, INTROSPECTION_TIMEOUT_MS,
@@ -125,6 +125,8 @@ impl Judge<'_> {
         let is_silent = meets(&windows.silent[attempt.isolate], span);
         let is_gone = meets(&windows.origin_gone, span);
         let allowed = match (outcome, arrival) {
+            // A client does not wait for ever for who stands still.
+            (Outcome::Nothing(ErrorKind::TimedOut), _) if meets(&windows.stood, span) => true,
             (Outcome::Nothing(_), Some(arrival)) => {
                 let leaves = matches!(arrival.met, Mode::Hang | Mode::HalfBody);
                 leaves || is_silent || is_gone

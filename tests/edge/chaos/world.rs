@@ -19,7 +19,7 @@ use super::{
         issuer::{EDGE, INTROSPECTION, JWKS},
         *,
     },
-    script::{Planned, Service, What},
+    script::{LONGEST_HANG_MS, Planned, Service, What},
     tokens::DOOMED,
 };
 
@@ -31,8 +31,9 @@ pub const RELAYS: [&str; ISOLATES] = ["weur-0", "weur-0", "apac-0"];
 const PULSE: Duration = Duration::from_millis(100);
 const BUSY_MS: Ms = 250;
 
-/// How long a control request of the test may take.
-const CONTROL: Duration = Duration::from_secs(5);
+/// How long a control request of the test may take: one that was given up while workerd stands still would be
+/// carried out later all the same.
+const CONTROL: Duration = Duration::from_millis(LONGEST_HANG_MS + 5_000);
 
 /// Milliseconds since the run began, and the time that they are.
 #[derive(Clone, Copy)]
@@ -98,6 +99,8 @@ pub struct World {
     _origin: Origin,
     data_centre: DataCentre,
     life: RwLock<Arc<Life>>,
+    /// Held by who ends workerd, or lets it stand still.
+    process: tokio::sync::Mutex<()>,
     numbers: AtomicU64,
     /// By the number in the path.
     arrivals: Arc<Mutex<BTreeMap<u64, Vec<Arrival>>>>,
@@ -138,6 +141,7 @@ impl World {
             _origin: origin,
             data_centre,
             life: RwLock::new(Arc::new(Life { number: 0, gates })),
+            process: tokio::sync::Mutex::default(),
             numbers: AtomicU64::new(1),
             arrivals,
             happened: Mutex::new(vec![started]),
@@ -172,6 +176,11 @@ impl World {
     }
 
     async fn suffer(&self, what: What, until: Ms) {
+        // One that has ended cannot stand still.
+        let _alone = match what {
+            What::KillWorkerd | What::HangWorkerd => Some(self.process.lock().await),
+            _ => None,
+        };
         let from = self.clock.now();
         match &what {
             What::Service(service, mode) => {
@@ -189,6 +198,7 @@ impl World {
             What::Reset(isolate) => self.control(*isolate, "reset").await,
             What::StartWorkerd | What::Busy => {}
             What::KillWorkerd => self.kill_workerd(until).await,
+            What::HangWorkerd => self.hang_workerd(until).await,
         }
         let to = self.clock.now();
         self.happened.lock().unwrap().push(Happened { what, from, to });
@@ -221,20 +231,36 @@ impl World {
         *self.life.write().unwrap() = Arc::new(Life { number: old.number + 1, gates });
     }
 
+    async fn hang_workerd(&self, until: Ms) {
+        let life = self.life();
+        life.gates[0].stand_still();
+        self.clock.until(until).await;
+        life.gates[0].go_on();
+    }
+
     /// Notes when the machine is so busy that whatever has a time limit can miss it: when a timer is late, or the
-    /// issuer, which is no part of what is tested, is slow to say what needs no fault proxy.
+    /// issuer, which is no part of what is tested, is slow to say what needs no fault proxy, or others have
+    /// the processor that workerd waits for.
     pub async fn feel_its_pulse(self: Arc<Self>, end: Ms) {
         let mut tick = interval(PULSE);
         while self.clock.now() < end {
             tick.tick().await;
             let from = self.clock.now();
+            let life = self.life();
+            let before = life.gates[0].processor_times();
             self.published.jwks().await;
             let answered = self.clock.now();
             sleep(PULSE).await;
             let to = self.clock.now();
             let lasted =
                 [answered - from, to - answered - Ms::try_from(PULSE.as_millis()).unwrap()];
-            if lasted.into_iter().any(|lasted| lasted > BUSY_MS) {
+            let after = before.zip(life.gates[0].processor_times());
+            let is_starved = after.is_some_and(|(before, after)| {
+                let used = after.used.saturating_sub(before.used);
+                let waited = after.waited.saturating_sub(before.waited);
+                waited > 2 * used && waited > Duration::from_millis(to - from) / 2
+            });
+            if is_starved || lasted.into_iter().any(|lasted| lasted > BUSY_MS) {
                 let busy = Happened { what: What::Busy, from, to };
                 self.happened.lock().unwrap().push(busy);
             }

@@ -11,7 +11,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{DataCentre, Faults, Kv, Origin, PATIENCE, Relays, get, mint};
-use crate::workerd::{self, Extras, Files, Workerd};
+use crate::workerd::{self, Extras, Files, ProcessorTimes, Workerd};
 
 /// The admin token of every gate that has one.
 pub const ADMIN_TOKEN: &str = "admin-token-of-the-tests-0123456789abcdef";
@@ -342,6 +342,12 @@ impl Gate {
             .lines()
             .find(|line| !line.starts_with('{') && trouble.iter().any(|word| line.contains(word)));
         assert_eq!(line, None, "{log}");
+    }
+
+    /// The processor times of workerd, unless it has ended.
+    pub fn processor_times(&self) -> Option<ProcessorTimes> {
+        let mut workerd = self.workerd.lock().unwrap();
+        workerd.is_running().then(|| workerd::processor_times(workerd.pid()))
     }
 
     /// The processor time that workerd has used.
