@@ -129,6 +129,7 @@ async fn whatever_fails_nobody_passes_who_may_not_and_nobody_is_refused_but_as_t
     let last_order = end - CALM_MS / 2;
     all.spawn(admins(Arc::clone(&world), Arc::clone(&orders), pools, mint, draw(), last_order));
     all.spawn(Arc::clone(&world).feel_its_pulse(end));
+    all.spawn(Arc::clone(&world).look_for_starvation(end));
     all.spawn(scrape(Arc::clone(&world), Arc::clone(&scrapes), end));
     for isolate in 0..ISOLATES {
         for _ in 0..SOCKETS {

@@ -19,7 +19,7 @@ use super::{
 };
 
 /// How long an admin waits.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 /// How often an admin asks who got no answer that says it is done.
 const ATTEMPTS: usize = 4;
 
