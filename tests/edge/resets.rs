@@ -82,6 +82,35 @@ async fn a_panic_ends_what_waits_inside_the_wasm_and_nothing_else() {
     assert_eq!(permitted, [json!(2), json!(4)]);
 }
 
+/// The first that the next instance would hear of is about one that has ended: nobody has asked for anything yet.
+#[tokio::test]
+async fn what_an_instance_waited_for_when_it_ended_is_not_told_to_the_next() {
+    let (origin, relays) = (Origin::start().await, Relays::start().await);
+    let slow = Faults::start().await;
+    slow.pass_to(origin.addr);
+    for _ in 0..3 {
+        let gate = Gate::start(Setup::before(slow.addr).relays(&relays)).await;
+        get("/").bearer(&token()).send(&gate).await.must_pass();
+        slow.set(Mode::Hang).await;
+        let before = slow.count("/fails");
+        let failing = sent(&gate, &request("POST", "/fails").bearer(&token()).body("once"));
+        slow.until("/fails", before + 1).await;
+        relays.reset(&gate).await;
+        slow.set(Mode::Refused).await;
+        let reply = failing.await.unwrap();
+        assert!([500, 502].contains(&reply.status), "{}", reply.text());
+        slow.set(Mode::Pass).await;
+        // Nothing of the old memory is in the new one, nor does it end by that.
+        for _ in 0..20 {
+            get("/").bearer(&token()).send(&gate).await.must_pass();
+        }
+        assert_eq!(gate.report().await["requests"]["permitted"], 20);
+        let log = gate.log();
+        let signs = ["\"event\":\"panic\"", "RuntimeError"];
+        assert!(!signs.iter().any(|sign| log.contains(sign)), "{log}");
+    }
+}
+
 #[tokio::test]
 async fn bodies_go_on_streaming_while_the_instance_ends() {
     let (sender, chunks) = mpsc::channel(1);
