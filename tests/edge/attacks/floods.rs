@@ -1,12 +1,9 @@
 //! Many who want nothing but to cost something. What that is in requests per second and in memory, `make abuse`
 //! measures; here it must not cost anybody else an answer.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Instant,
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
 };
 
 use futures_util::future::join_all;
@@ -14,6 +11,7 @@ use tokio::{
     io::{AsyncWriteExt, BufReader},
     net::TcpStream,
     task::JoinSet,
+    time::Instant,
 };
 
 use super::*;

@@ -1,8 +1,9 @@
 //! Hub and relays do not answer, or answer what makes no sense.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::join_all;
+use tokio::time::Instant;
 
 use super::*;
 

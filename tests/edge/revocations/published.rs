@@ -81,7 +81,7 @@ async fn a_published_list_serves_a_new_isolate_until_it_is_older_than_the_bound_
  {
     let (origin, relays, kv) = (Origin::start().await, Relays::start().await, Kv::start().await);
     publish(&kv, 1, BOUND_SECONDS / 2);
-    let published = std::time::Instant::now();
+    let published = tokio::time::Instant::now();
     let gate = without_relays(&origin, &relays, &kv, "deny").await;
     get("/").bearer(&token("good")).send(&gate).await.must_pass();
     assert!(refused(&gate, &token("1")).await);
