@@ -178,6 +178,7 @@ async fn carry_out(world: Arc<World>, orders: Arc<Orders>, position: usize, mut 
             order.made.done = is_done.then_some(attempt.answered);
         });
         if is_done {
+            world.revoked.notify_waiters();
             id = said["id"].as_str().map(str::to_owned);
             break;
         }

@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, interval, sleep, sleep_until};
+use tokio::{
+    sync::Notify,
+    time::{Instant, interval, sleep, sleep_until},
+};
 
 use super::{
     BOUND_MS, INTROSPECTION_CACHE_SECONDS, INTROSPECTION_STALE_SECONDS, INTROSPECTION_TIMEOUT_MS,
@@ -32,6 +35,9 @@ const PULSE: Duration = Duration::from_millis(100);
 const BUSY_MS: Ms = 250;
 /// For how long it is looked who has the processors: longer than a question to hub or relay may take.
 const STARVING: Duration = Duration::from_secs(2);
+
+/// For how long it is waited until something is revoked.
+const REVOKING: Duration = Duration::from_secs(2);
 
 /// How long a control request of the test may take: one that was given up while workerd stands still would be
 /// carried out later all the same.
@@ -101,6 +107,8 @@ pub struct World {
     _origin: Origin,
     data_centre: DataCentre,
     life: RwLock<Arc<Life>>,
+    /// Something was revoked.
+    pub revoked: Notify,
     /// Held by who ends workerd, or lets it stand still.
     process: tokio::sync::Mutex<()>,
     numbers: AtomicU64,
@@ -143,6 +151,7 @@ impl World {
             _origin: origin,
             data_centre,
             life: RwLock::new(Arc::new(Life { number: 0, gates })),
+            revoked: Notify::new(),
             process: tokio::sync::Mutex::default(),
             numbers: AtomicU64::new(1),
             arrivals,
@@ -234,6 +243,8 @@ impl World {
     }
 
     async fn hang_workerd(&self, until: Ms) {
+        // Not everybody knows yet what was revoked just now.
+        drop(tokio::time::timeout(REVOKING, self.revoked.notified()).await);
         let life = self.life();
         life.gates[0].stand_still();
         self.clock.until(until).await;

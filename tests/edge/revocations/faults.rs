@@ -159,7 +159,7 @@ async fn answers_of_the_hub_that_come_too_late_are_none() {
 #[tokio::test]
 async fn slow_answers_within_the_time_limit_are_answers_and_carry_revocations_within_the_bound() {
     let (origin, relays) = (Origin::start().await, Relays::start().await);
-    let bound = Duration::from_secs(8);
+    let bound = Duration::from_secs(10);
     let setup = setup(&origin, &relays)
         .isolates(2)
         .set("revocation.max_staleness_seconds", bound.as_secs())
@@ -167,7 +167,7 @@ async fn slow_answers_within_the_time_limit_are_answers_and_carry_revocations_wi
     let gates = Gate::start_all(setup).await;
     // A relay waits for the hub for 600 ms.
     relays.fail("/hub/delta", Fault::Slow(Duration::from_millis(200)));
-    relays.fail("/relay/pull/apac-0", Fault::Slow(Duration::from_millis(1_500)));
+    relays.fail("/relay/pull/apac-0", Fault::Slow(Duration::from_millis(2_500)));
     let mut slowest = Duration::ZERO;
     for round in 0..4 {
         let jti = format!("out-{round}");
@@ -192,7 +192,8 @@ async fn slow_answers_within_the_time_limit_are_answers_and_carry_revocations_wi
         ask(&gates[0], 0, &token(&jti)).await.must_be(401, "revoked_token");
     }
     println!("out in every isolate after {slowest:?} at most");
-    assert!(slowest > Duration::from_millis(500), "nothing was slow");
+    // It would be a second and a little.
+    assert!(slowest > Duration::from_millis(1_500), "nothing was slow: {slowest:?}");
     // Nobody has taken slow for silent.
     assert!(!gates[0].log().contains("revocations_not_refreshed"), "{}", gates[0].log());
     gates[0].must_be_calm();
