@@ -244,7 +244,7 @@ impl World {
 
     async fn hang_workerd(&self, until: Ms) {
         // Not everybody knows yet what was revoked just now.
-        drop(tokio::time::timeout(REVOKING, self.revoked.notified()).await);
+        let _ = tokio::time::timeout(REVOKING, self.revoked.notified()).await;
         let life = self.life();
         life.gates[0].stand_still();
         self.clock.until(until).await;
