@@ -1,6 +1,12 @@
 //! The auth service goes, and users do not notice; operators and origins do.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use super::harness::{
     faults::Mode,
@@ -249,4 +255,35 @@ async fn a_client_that_leaves_does_not_take_the_answer_along() {
     get("/").bearer(&token).send(&gate).await.must_pass();
     assert_eq!(service.count(INTROSPECT), 1);
     gate.must_be_calm();
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_could_hear_in_time_since_everything_stood_still_is_none() {
+    let (withdrawn, origin) = (Arc::new(AtomicBool::new(false)), Origin::start().await);
+    let is_withdrawn = Arc::clone(&withdrawn);
+    let service = Faults::answering(move |_| {
+        let is_active = !is_withdrawn.load(Ordering::SeqCst);
+        Reply::new(200, json!({ "active": is_active }).to_string())
+    })
+    .await;
+    service.set(Mode::Slow(Duration::from_millis(300))).await;
+    let setup = asking_about(&origin, &service)
+        .set("providers.0.introspection.cache_seconds", 3)
+        .set("providers.0.introspection.timeout_ms", 1_000);
+    let gate = Gate::start(setup).await;
+    let token = mint::token();
+    let asked = get("/").bearer(&token);
+    let stands = async {
+        service.until(INTROSPECT, 1).await;
+        gate.stand_still();
+        // The answer is there by then, and nobody reads it.
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        withdrawn.store(true, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        gate.go_on();
+    };
+    let (reply, ()) = futures_util::future::join(asked.send(&gate), stands).await;
+    reply.must_be(503, "auth_unavailable");
+    // Else it would count for `cache_seconds` from now on.
+    asked.send(&gate).await.must_be(401, "revoked_token");
 }

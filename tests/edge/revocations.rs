@@ -8,18 +8,8 @@ mod faults;
 mod kinds;
 mod losses;
 mod many;
+mod published;
 mod races;
-
-use edgeward::core::{
-    revocation::{
-        delta::{Delta, Head},
-        entry::{Effect, Entry},
-        published::{PART_NUMBERS, Published},
-        target::{Fingerprint, Kind},
-    },
-    sealed::{Purpose, SealingKey},
-    secret,
-};
 
 use super::harness::{
     gate::ADMIN_TOKEN,
@@ -362,65 +352,4 @@ async fn isolates_of_one_data_centre_share_what_a_relay_answers() {
         eventually("it is refused", async || refused(gate, &token("a")).await).await;
     }
     gates[0].must_be_calm();
-}
-
-/// Puts a log of so many entries into KV, as a hub would publish it.
-fn publish(kv: &Kv, count: u64) {
-    let key = secret::parse_assertion_key("ASSERTION_KEY", &mint::assertion_jwk().to_string());
-    let key = SealingKey::derive(&key.unwrap(), Purpose::Revocations);
-    let log = 7;
-    let parts: Vec<u64> = (0..count).step_by(usize::try_from(PART_NUMBERS).unwrap()).collect();
-    for after in &parts {
-        let to = count.min(after + PART_NUMBERS);
-        let entries: Vec<Entry> = (after + 1..=to)
-            .map(|number| Entry {
-                number,
-                target: Fingerprint::of(Kind::TokenId, mint::ISSUER, &number.to_string()),
-                effect: Effect::RevokeAll,
-                expires_at: now() + 86_400,
-            })
-            .collect();
-        let head = Head { log, after: *after, to, latest: count, age_ms: None };
-        let kv_key = Published::part_key(log, *after);
-        kv.put(&kv_key, key.seal(&kv_key, &Delta::write(&head, &entries)));
-    }
-    let head = Published { log, number: count, at: now() * 1_000, parts };
-    kv.put(&Published::head_key(), head.seal(&key));
-}
-
-/// A million with `EDGEWARD_SOAK=1`.
-#[tokio::test]
-async fn a_long_list_fits_beside_everything_else() {
-    let (origin, relays, kv) = (Origin::start().await, Relays::start().await, Kv::start().await);
-    relays.fail("/relay/", Fault::Down);
-    let setup = || {
-        let setup = setup(&origin, &relays).assertion(60).kv(&kv);
-        setup
-            .set("revocation.timeout_ms", 10_000)
-            .set("revocation.max_staleness_seconds", 600)
-            .set("validation_cache_timeout_ms", 5_000)
-    };
-    publish(&kv, 0);
-    let gate = Gate::start(setup()).await;
-    assert!(!refused(&gate, &token("0")).await);
-    let before = gate.report().await["memory_bytes"].as_u64().unwrap();
-
-    let count = if std::env::var_os("EDGEWARD_SOAK").is_some() { 1_000_000 } else { 100_000 };
-    publish(&kv, count);
-    let gate = Gate::start(setup()).await;
-    let began = tokio::time::Instant::now();
-    assert!(refused(&gate, &token("1")).await);
-    let took = began.elapsed();
-    assert!(refused(&gate, &token(&count.to_string())).await);
-    assert!(!refused(&gate, &token("0")).await);
-    let report = gate.report().await;
-    let after = report["memory_bytes"].as_u64().unwrap();
-    println!(
-        "{count}: {took:?}, {} bytes, wasm memory grew by {}",
-        report["revocations"],
-        after - before
-    );
-    assert_eq!(report["revocations"]["entries"], count);
-    let bytes = report["revocations"]["bytes"].as_u64().unwrap();
-    assert!(bytes <= 200_000 + count * 25, "{bytes} bytes");
 }

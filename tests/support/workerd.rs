@@ -150,6 +150,35 @@ impl Workerd {
         let _ = self.child.wait();
     }
 
+    /// Lets it stand still with all that it has, as on a machine that does something else, until it
+    /// [goes on](Self::go_on).
+    #[allow(dead_code, reason = "most never stand still")]
+    pub fn stand_still(&mut self) {
+        self.signal("STOP");
+    }
+
+    /// Lets it go on, unless it has ended meanwhile.
+    #[allow(dead_code, reason = "most never stand still")]
+    pub fn go_on(&mut self) {
+        self.signal("CONT");
+    }
+
+    /// Whether it has not ended. Whose end was seen has no number any more: another process can have it.
+    #[allow(dead_code, reason = "most never ask")]
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    fn signal(&mut self, name: &str) {
+        if !self.is_running() {
+            return;
+        }
+        let mut kill = Command::new("sh");
+        kill.args(["-c", "kill -s \"$0\" \"$1\"", name, &self.pid().to_string()]);
+        let status = kill.status().expect("a shell");
+        assert!(status.success(), "SIG{name} could not be sent: {status}");
+    }
+
     /// Serves these files with `command`, which is [`binary`] or starts it, and waits until it
     /// listens.
     ///

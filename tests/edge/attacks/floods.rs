@@ -11,6 +11,7 @@ use tokio::{
     io::{AsyncWriteExt, BufReader},
     net::TcpStream,
     task::JoinSet,
+    time::Instant,
 };
 
 use super::*;
@@ -89,6 +90,69 @@ async fn a_flood_of_unknown_keys_asks_the_issuer_once_and_delays_no_good_token()
         join_all(sent).await;
     }
     assert_eq!((issuer.count("/jwks"), origin.count()), (1, 1_000));
+    gate.must_be_calm();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_unknown_keys_asks_an_issuer_that_fails_once_in_each_cooldown() {
+    let origin = Origin::start().await;
+    let issuer = Faults::answering(|_| Reply::new(200, mint::jwks(&[&P256]))).await;
+    let cooldown = Duration::from_secs(2);
+    let setup = Setup::new(&origin)
+        .set("providers.0.jwks_uri", format!("http://{}/jwks", issuer.addr))
+        .set("providers.0.algorithms", json!(["ES256"]))
+        .set("providers.0.jwks.cooldown_seconds", cooldown.as_secs())
+        .set("log.level", "off")
+        .unset("providers.0.keys")
+        .without_secret("JWT_KEYS");
+    let gate = Gate::start(setup).await;
+    let unknown = |kid: &str| {
+        let header = json!({ "alg": "ES256", "kid": kid });
+        get("/").bearer(&P256.token_with_header(&header, &good_claims()))
+    };
+    get("/").bearer(&mint::token()).send(&gate).await.must_pass();
+    // Nobody has failed yet: there is no such key.
+    unknown("early").send(&gate).await.must_be(401, "invalid_token");
+    issuer.set(Mode::status(500)).await;
+    tokio::time::sleep(cooldown).await;
+
+    let (before, began) = (issuer.count("/jwks"), Instant::now());
+    let (mut users, mut round) = (1, 0);
+    while began.elapsed() < 4 * cooldown {
+        let sent = (0..20).map(|number| {
+            let gate = &gate;
+            let unknown = unknown(&format!("{round}-{number}"));
+            // A new token each time, whose signature has to be checked.
+            let claims = claims_with(json!({ "jti": format!("{round}-{number}") }));
+            let good = get("/").bearer(&P256.token("ES256", &claims));
+            async move {
+                let (unknown, good) = (unknown.send(gate), good.send(gate));
+                let (unknown, good) = futures_util::future::join(unknown, good).await;
+                good.must_pass();
+                // Whether there is such a key, nobody knows: that is no fault of the token.
+                unknown.must_be(503, "auth_unavailable");
+                let seconds: u64 = unknown.header("retry-after")[0].parse().unwrap();
+                assert!((1..=cooldown.as_secs()).contains(&seconds), "{seconds}");
+            }
+        });
+        users += join_all(sent).await.len();
+        round += 1;
+    }
+    let (fetches, took) = (issuer.count("/jwks") - before, began.elapsed());
+    println!("{fetches} fetches in {took:?}, {} requests", 40 * round);
+    // The first at once, each of the others a cooldown after the one before.
+    let most = 1 + took.as_millis() / cooldown.as_millis();
+    assert!((2..=most).contains(&(fetches as u128)), "{fetches} fetches in {took:?}");
+    assert_eq!(origin.count(), users, "none of the unknown ones");
+
+    // With the next good set, there is no such key again.
+    issuer.set(Mode::Pass).await;
+    eventually("the set is fetched", async || {
+        let reply = unknown("late").send(&gate).await;
+        reply.verdict() == (401, "invalid_token".to_owned())
+    })
+    .await;
+    assert_eq!(origin.count(), users);
     gate.must_be_calm();
 }
 

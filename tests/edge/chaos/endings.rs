@@ -50,8 +50,11 @@ impl Judge<'_> {
             self.check(*echoed <= limit, span, || {
                 format!("{}: something sent at {echoed} passed, although {why}", about())
             });
+            // Who stands still closes nothing, and lets nothing pass either.
+            let stood = self.windows.stood.iter().filter(|(from, to)| *from <= limit && due <= *to);
+            let closes = stood.map(|(_, to)| to + CLOSING_MS).max().unwrap_or(limit).max(limit);
             // A client that closes waits for the other side, which may be slow.
-            let is_open = *closed > limit && *ended != Ended::ByClient;
+            let is_open = *closed > closes && *ended != Ended::ByClient;
             self.check(!is_open, span, || format!("{}: it was open, although {why}", about()));
         }
         let lately = (closed.saturating_sub(BEFORE_MS), *closed);

@@ -1,12 +1,12 @@
 //! The model: what each request may have come to.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, io::ErrorKind, time::Duration};
 
 use super::{
     BOUND_MS, INTROSPECTION_CACHE_SECONDS, INTROSPECTION_STALE_SECONDS, INTROSPECTION_TIMEOUT_MS,
     Ms, STRICT_BOUND_MS,
     harness::Mode,
-    orders::{Attempted, Order},
+    orders::{Attempted, Order, PATIENCE},
     tokens::{Class, Issued, Token},
     traffic::{Attempt, Outcome, Route, body},
     windows::{Span, Windows, meets},
@@ -125,6 +125,8 @@ impl Judge<'_> {
         let is_silent = meets(&windows.silent[attempt.isolate], span);
         let is_gone = meets(&windows.origin_gone, span);
         let allowed = match (outcome, arrival) {
+            // A client does not wait for ever for who stands still.
+            (Outcome::Nothing(ErrorKind::TimedOut), _) if meets(&windows.stood, span) => true,
             (Outcome::Nothing(_), Some(arrival)) => {
                 let leaves = matches!(arrival.met, Mode::Hang | Mode::HalfBody);
                 leaves || is_silent || is_gone
@@ -287,9 +289,13 @@ impl Judge<'_> {
         for Attempted { isolate, sent, answered, came } in &order.made.attempts {
             let may_fail = meets(&self.windows.hub[*isolate], (*sent, *answered));
             let is_silent = meets(&self.windows.silent[*isolate], (*sent, *answered));
+            // An admin does not wait for ever, either.
+            let gave_up = Duration::from_millis(answered - sent) >= PATIENCE
+                && meets(&self.windows.stood, (*sent, *answered));
             let allowed = match came.as_ref().map(|(status, code)| (*status, code.as_str())) {
                 Some((200 | 201, _)) => true,
                 Some((503, "hub_unavailable")) => may_fail,
+                None if gave_up => true,
                 Some((500, _)) | None => is_silent,
                 Some(_) => false,
             };

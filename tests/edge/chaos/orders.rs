@@ -19,7 +19,7 @@ use super::{
 };
 
 /// How long an admin waits.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 /// How often an admin asks who got no answer that says it is done.
 const ATTEMPTS: usize = 4;
 
@@ -178,6 +178,7 @@ async fn carry_out(world: Arc<World>, orders: Arc<Orders>, position: usize, mut 
             order.made.done = is_done.then_some(attempt.answered);
         });
         if is_done {
+            world.revoked.notify_waiters();
             id = said["id"].as_str().map(str::to_owned);
             break;
         }

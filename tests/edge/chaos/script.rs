@@ -8,6 +8,10 @@ use super::{ISOLATES, Ms, harness::*, world::RELAYS};
 const STORM_MS: Ms = 30_000;
 const CALM_MS: Ms = 12_000;
 
+/// workerd stands still for less than this: twice as long as lists count, and less than clients wait, so that
+/// what they sent meanwhile is still wanted.
+pub const LONGEST_HANG_MS: Ms = 14_000;
+
 /// splitmix64 (Steele, Lea, Flood 2014).
 pub struct Random(u64);
 
@@ -70,6 +74,8 @@ pub enum What {
     Busy,
     /// workerd ends, and starts again after a while.
     KillWorkerd,
+    /// workerd stands still, and goes on with all that it had.
+    HangWorkerd,
 }
 
 /// What goes wrong, when, and for how long.
@@ -88,12 +94,14 @@ impl What {
     pub fn name(&self) -> String {
         match self {
             Self::Service(service, mode) => format!("{service:?}: {}", mode_name(mode)),
+            Self::Objects(path, Fault::Slow(_)) => format!("{path}: Slow"),
             Self::Objects(path, fault) => format!("{path}: {fault:?}"),
             Self::KillObject(name) => format!("kill {name}"),
             Self::Reset(_) => "reset an instance".to_owned(),
             Self::StartWorkerd => "start workerd".to_owned(),
             Self::Busy => "busy machine".to_owned(),
             Self::KillWorkerd => "kill workerd".to_owned(),
+            Self::HangWorkerd => "hang workerd".to_owned(),
         }
     }
 }
@@ -140,6 +148,7 @@ pub fn script(seed: u64, length: Ms) -> Vec<Line> {
     });
     line((10_000, 30_000), (1, 2), &|random| What::Reset(random.index(ISOLATES)));
     line((12_000, 36_000), (1, 2_500), &|_| What::KillWorkerd);
+    line((9_000, 30_000), (500, LONGEST_HANG_MS), &|_| What::HangWorkerd);
     lines
 }
 
@@ -169,7 +178,8 @@ fn planned(
 }
 
 fn fault(random: &mut Random) -> Fault {
-    random.pick(&[Fault::Down, Fault::Hang, Fault::Garbage, Fault::AnswerLost])
+    let slow = Fault::Slow(Duration::from_millis(random.between(100, 2_000)));
+    random.pick(&[Fault::Down, Fault::Hang, Fault::Garbage, Fault::AnswerLost, slow])
 }
 
 fn slow(random: &mut Random, most: Ms) -> Mode {

@@ -55,13 +55,20 @@ pub struct Windows {
     pub unheard: [Vec<Span>; ISOLATES],
     /// What is due may be late.
     pub busy: Vec<Span>,
-    /// Nobody listens where the origin is.
+    /// Nobody listens where the origin is, or workerd has not noticed yet that somebody does.
     pub origin_gone: Vec<Span>,
+    /// workerd stands still.
+    pub stood: Vec<Span>,
 }
 
 /// Whether any of them has something in common with this one.
 pub fn meets(spans: &[Span], (from, to): Span) -> bool {
     spans.iter().any(|span| span.0 <= to && from <= span.1)
+}
+
+/// How much of a time they cover, of which no two have anything in common.
+fn in_common(spans: &[Span], (from, to): Span) -> Ms {
+    spans.iter().map(|span| span.1.min(to).saturating_sub(span.0.max(from))).sum()
 }
 
 impl Windows {
@@ -72,6 +79,7 @@ impl Windows {
             fitting.map(|one| (one.from, one.to)).collect()
         };
         let each = |of: &dyn Fn(usize) -> Vec<Span>| std::array::from_fn(of);
+        let stood = spans(&|what| matches!(what, What::HangWorkerd));
         let killed = spans(&|what| matches!(what, What::StartWorkerd | What::KillWorkerd));
         let anew = |isolate: usize| {
             let is_reset = |what: &What| matches!(what, What::Reset(at) if *at == isolate);
@@ -84,15 +92,19 @@ impl Windows {
             since.map(|(from, to)| (from, until(to).unwrap_or(Ms::MAX))).collect()
         };
         // A machine that is busy keeps everybody from answering in time.
-        let fails = |service: Service| {
-            spans(&move |what| match what {
+        let fails = |service: Service, limit: Ms| {
+            let mut all = spans(&move |what| match what {
                 What::Service(failing, _) => *failing == service,
                 other => matches!(other, What::Busy),
-            })
+            });
+            // Who has stood still for less than the time limit still gets the answer in time.
+            all.extend(stood.iter().filter(|(from, to)| to - from + MACHINE_MS > limit));
+            all
         };
-        // Hub and relays are in the first isolate.
+        // Hub and relays are in the first isolate, and do nothing either while workerd stands still.
         let objects_end = |what: &What| {
-            matches!(what, What::Reset(0) | What::StartWorkerd | What::KillWorkerd | What::Busy)
+            let ends = matches!(what, What::Reset(0) | What::StartWorkerd | What::KillWorkerd);
+            ends || matches!(what, What::Busy | What::HangWorkerd)
         };
         let list = |isolate: usize, grace: Ms| {
             let relay = RELAYS[isolate];
@@ -110,12 +122,19 @@ impl Windows {
         let keys = |isolate: usize| {
             let usual_ms = KEYS_REFRESH_SECONDS * 1_000 + FETCH_MS + MACHINE_MS;
             let grace = KEYS_STALE_SECONDS * 1_000 - usual_ms;
-            windows(&fails(Service::Published), &without_keys(isolate), grace, after_keys)
+            let fails = fails(Service::Published, KEYS_TIMEOUT_MS);
+            windows(&fails, &without_keys(isolate), grace, after_keys)
         };
-        let keys_doubt =
-            |isolate: usize| windows(&fails(Service::Published), &anew(isolate), 0, after_keys);
-        let asked =
-            |isolate: usize| windows(&fails(Service::Asked), &anew(isolate), 0, after_outage);
+        let keys_doubt = |isolate: usize| {
+            let fails = fails(Service::Published, KEYS_TIMEOUT_MS);
+            windows(&fails, &anew(isolate), 0, after_keys)
+        };
+        let asked = |isolate: usize| {
+            let fails = fails(Service::Asked, INTROSPECTION_TIMEOUT_MS);
+            // Who stands still does not fail again and again meanwhile.
+            let felt = |span: Span| span.1 - span.0 - in_common(&stood, span);
+            windows(&fails, &anew(isolate), 0, |span| after_outage(felt(span)))
+        };
         let hub = |isolate: usize| {
             let fails = spans(&|what| match what {
                 What::Objects(path, _) => path.starts_with("/hub/"),
@@ -139,6 +158,11 @@ impl Windows {
         };
         let is_refused =
             |what: &What| matches!(what, What::Service(Service::Origin, Mode::Refused));
+        // That a connection has ended, who stands still notices when it goes on.
+        let origin_gone = spans(&is_refused).into_iter().map(|(from, to)| {
+            let noticed = stood.iter().filter(|span| meets(&[(from, to)], **span));
+            (from, noticed.map(|span| span.1 + MACHINE_MS).max().unwrap_or(to).max(to))
+        });
         Self {
             list: each(&|isolate| list(isolate, BOUND_MS - USUAL_AGE_MS)),
             strict: each(&|isolate| list(isolate, 0)),
@@ -150,13 +174,14 @@ impl Windows {
             anew: each(&anew),
             unheard: each(&unheard),
             busy: spans(&|what| matches!(what, What::Busy)),
-            origin_gone: spans(&is_refused),
+            origin_gone: origin_gone.collect(),
+            stood: stood.clone(),
         }
     }
 }
 
 /// A set that could not be had is fetched again when the last attempt and the pause after it are over.
-const fn after_keys(_: Ms) -> Ms {
+const fn after_keys(_: Span) -> Ms {
     FETCH_MS + FETCH_PAUSE_MS + MACHINE_MS
 }
 
@@ -169,18 +194,18 @@ const fn after_outage(lasted: Ms) -> Ms {
 /// When something may be missing: `grace` after a fault began, since what there was counts until then, until
 /// `recovery` after it ended, which may depend on how long it lasted. Faults of which one begins before that
 /// are one fault. An isolate that has begun anew meanwhile had nothing that would count.
-fn windows(faults: &[Span], anew: &[Span], grace: Ms, recovery: impl Fn(Ms) -> Ms) -> Vec<Span> {
+fn windows(faults: &[Span], anew: &[Span], grace: Ms, recovery: impl Fn(Span) -> Ms) -> Vec<Span> {
     let mut faults = faults.to_vec();
     faults.sort_unstable();
     let mut joined: Vec<Span> = Vec::new();
     for (from, to) in faults {
         match joined.last_mut() {
-            Some(last) if from <= last.1 + recovery(last.1 - last.0) => last.1 = last.1.max(to),
+            Some(last) if from <= last.1 + recovery(*last) => last.1 = last.1.max(to),
             _ => joined.push((from, to)),
         }
     }
     let allowed = joined.into_iter().map(|(from, to)| {
-        let until = to + recovery(to - from);
+        let until = to + recovery((from, to));
         let cold = anew.iter().filter(|span| meets(&[(from, until)], **span));
         let cold = cold.map(|span| span.0.max(from)).min();
         (cold.unwrap_or(Ms::MAX).min(from + grace), until)

@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, interval, sleep, sleep_until};
+use tokio::{
+    sync::Notify,
+    time::{Instant, interval, sleep, sleep_until},
+};
 
 use super::{
     BOUND_MS, INTROSPECTION_CACHE_SECONDS, INTROSPECTION_STALE_SECONDS, INTROSPECTION_TIMEOUT_MS,
@@ -19,7 +22,7 @@ use super::{
         issuer::{EDGE, INTROSPECTION, JWKS},
         *,
     },
-    script::{Planned, Service, What},
+    script::{LONGEST_HANG_MS, Planned, Service, What},
     tokens::DOOMED,
 };
 
@@ -30,9 +33,15 @@ pub const RELAYS: [&str; ISOLATES] = ["weur-0", "weur-0", "apac-0"];
 /// How often it is asked whether the machine is busy, and how late an answer is then.
 const PULSE: Duration = Duration::from_millis(100);
 const BUSY_MS: Ms = 250;
+/// For how long it is looked who has the processors: longer than a question to hub or relay may take.
+const STARVING: Duration = Duration::from_secs(2);
 
-/// How long a control request of the test may take.
-const CONTROL: Duration = Duration::from_secs(5);
+/// For how long it is waited until something is revoked.
+const REVOKING: Duration = Duration::from_secs(2);
+
+/// How long a control request of the test may take: one that was given up while workerd stands still would be
+/// carried out later all the same.
+const CONTROL: Duration = Duration::from_millis(LONGEST_HANG_MS + 5_000);
 
 /// Milliseconds since the run began, and the time that they are.
 #[derive(Clone, Copy)]
@@ -98,6 +107,10 @@ pub struct World {
     _origin: Origin,
     data_centre: DataCentre,
     life: RwLock<Arc<Life>>,
+    /// Something was revoked.
+    pub revoked: Notify,
+    /// Held by who ends workerd, or lets it stand still.
+    process: tokio::sync::Mutex<()>,
     numbers: AtomicU64,
     /// By the number in the path.
     arrivals: Arc<Mutex<BTreeMap<u64, Vec<Arrival>>>>,
@@ -138,6 +151,8 @@ impl World {
             _origin: origin,
             data_centre,
             life: RwLock::new(Arc::new(Life { number: 0, gates })),
+            revoked: Notify::new(),
+            process: tokio::sync::Mutex::default(),
             numbers: AtomicU64::new(1),
             arrivals,
             happened: Mutex::new(vec![started]),
@@ -172,6 +187,11 @@ impl World {
     }
 
     async fn suffer(&self, what: What, until: Ms) {
+        // One that has ended cannot stand still.
+        let _alone = match what {
+            What::KillWorkerd | What::HangWorkerd => Some(self.process.lock().await),
+            _ => None,
+        };
         let from = self.clock.now();
         match &what {
             What::Service(service, mode) => {
@@ -189,6 +209,7 @@ impl World {
             What::Reset(isolate) => self.control(*isolate, "reset").await,
             What::StartWorkerd | What::Busy => {}
             What::KillWorkerd => self.kill_workerd(until).await,
+            What::HangWorkerd => self.hang_workerd(until).await,
         }
         let to = self.clock.now();
         self.happened.lock().unwrap().push(Happened { what, from, to });
@@ -221,6 +242,15 @@ impl World {
         *self.life.write().unwrap() = Arc::new(Life { number: old.number + 1, gates });
     }
 
+    async fn hang_workerd(&self, until: Ms) {
+        // Not everybody knows yet what was revoked just now.
+        let _ = tokio::time::timeout(REVOKING, self.revoked.notified()).await;
+        let life = self.life();
+        life.gates[0].stand_still();
+        self.clock.until(until).await;
+        life.gates[0].go_on();
+    }
+
     /// Notes when the machine is so busy that whatever has a time limit can miss it: when a timer is late, or the
     /// issuer, which is no part of what is tested, is slow to say what needs no fault proxy.
     pub async fn feel_its_pulse(self: Arc<Self>, end: Ms) {
@@ -235,6 +265,27 @@ impl World {
             let lasted =
                 [answered - from, to - answered - Ms::try_from(PULSE.as_millis()).unwrap()];
             if lasted.into_iter().any(|lasted| lasted > BUSY_MS) {
+                let busy = Happened { what: What::Busy, from, to };
+                self.happened.lock().unwrap().push(busy);
+            }
+        }
+    }
+
+    /// Notes when others have the processors that workerd waits for, which a machine that answers little questions
+    /// in time does not show: it gets less than a quarter of what it could use.
+    pub async fn look_for_starvation(self: Arc<Self>, end: Ms) {
+        while self.clock.now() < end {
+            let (from, life) = (self.clock.now(), self.life());
+            let before = life.gates[0].processor_times();
+            sleep(STARVING).await;
+            let after = life.gates[0].processor_times();
+            let to = self.clock.now();
+            let is_starving = before.zip(after).is_some_and(|(before, after)| {
+                let used = after.used.saturating_sub(before.used);
+                let waited = after.waited.saturating_sub(before.waited);
+                waited > 3 * used && waited > 2 * Duration::from_millis(to - from) / 3
+            });
+            if is_starving {
                 let busy = Happened { what: What::Busy, from, to };
                 self.happened.lock().unwrap().push(busy);
             }

@@ -11,7 +11,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{DataCentre, Faults, Kv, Origin, PATIENCE, Relays, get, mint};
-use crate::workerd::{self, Extras, Files, Workerd};
+use crate::workerd::{self, Extras, Files, ProcessorTimes, Workerd};
 
 /// The admin token of every gate that has one.
 pub const ADMIN_TOKEN: &str = "admin-token-of-the-tests-0123456789abcdef";
@@ -292,6 +292,16 @@ impl Gate {
         self.workerd.lock().unwrap().kill();
     }
 
+    /// Lets workerd stand still with all that it has, until it [goes on](Self::go_on).
+    pub fn stand_still(&self) {
+        self.workerd.lock().unwrap().stand_still();
+    }
+
+    /// Lets workerd go on, unless it has ended meanwhile.
+    pub fn go_on(&self) {
+        self.workerd.lock().unwrap().go_on();
+    }
+
     /// The absolute URL of a path.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.addr)
@@ -332,6 +342,12 @@ impl Gate {
             .lines()
             .find(|line| !line.starts_with('{') && trouble.iter().any(|word| line.contains(word)));
         assert_eq!(line, None, "{log}");
+    }
+
+    /// The processor times of workerd, unless it has ended.
+    pub fn processor_times(&self) -> Option<ProcessorTimes> {
+        let mut workerd = self.workerd.lock().unwrap();
+        workerd.is_running().then(|| workerd::processor_times(workerd.pid()))
     }
 
     /// The processor time that workerd has used.

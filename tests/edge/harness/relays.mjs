@@ -57,6 +57,8 @@ function counted(storage, written) {
   return new Proxy(storage, { get });
 }
 
+const sleep = (millis) => new Promise((resolve) => setTimeout(resolve, millis));
+
 const failing = (Durable, kind) =>
   class extends Durable {
     written = { rows: 0 };
@@ -74,24 +76,32 @@ const failing = (Durable, kind) =>
       return new Response(String(this.written.rows));
     }
 
+    // Its name, and what more there is to say about it.
     async fault(pathname, name) {
       const asked = await this.env.FAULTS.fetch(`http://faults/${kind}${pathname}/${name}`);
-      return asked.text();
+      return (await asked.text()).split(" ");
     }
 
     async fetch(request) {
       const { pathname, searchParams } = new URL(request.url);
       if (pathname.startsWith("/test/")) return this.control(pathname);
-      switch (await this.fault(pathname, searchParams.get("name") ?? "")) {
+      const [fault, millis] = await this.fault(pathname, searchParams.get("name") ?? "");
+      switch (fault) {
         case "down":
           throw new Error("down");
         case "hang":
-          return new Promise((resolve) => setTimeout(() => resolve(new Response()), 30_000));
+          await sleep(30_000);
+          return new Response();
         case "garbage":
           return new Response("<html>");
-        case "answer lost":
+        case "lost":
           await super.fetch(request);
           throw new Error("lost");
+        case "slow": {
+          const answer = await super.fetch(request);
+          await sleep(Number(millis));
+          return answer;
+        }
         default:
           return super.fetch(request);
       }
@@ -102,6 +112,8 @@ export const RevocationHub = failing(Hub, "hub");
 
 export class RevocationRelay extends failing(Relay, "relay") {
   async webSocketMessage(socket, message) {
-    if ((await this.fault("/message", "")) === "") await super.webSocketMessage(socket, message);
+    const [fault, millis] = await this.fault("/message", "");
+    if (fault === "slow") await sleep(Number(millis));
+    if (fault === "slow" || fault === "") await super.webSocketMessage(socket, message);
   }
 }

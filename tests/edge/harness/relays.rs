@@ -31,15 +31,18 @@ pub enum Fault {
     Garbage,
     /// It does what it is asked, and its answer is lost.
     AnswerLost,
+    /// It does what it is asked, and its answer comes so late.
+    Slow(Duration),
 }
 
 impl Fault {
-    const fn name(self) -> &'static str {
+    fn name(self) -> String {
         match self {
-            Self::Down => "down",
-            Self::Hang => "hang",
-            Self::Garbage => "garbage",
-            Self::AnswerLost => "answer lost",
+            Self::Down => "down".to_owned(),
+            Self::Hang => "hang".to_owned(),
+            Self::Garbage => "garbage".to_owned(),
+            Self::AnswerLost => "lost".to_owned(),
+            Self::Slow(delay) => format!("slow {}", delay.as_millis()),
         }
     }
 }
@@ -52,7 +55,7 @@ impl Relays {
         let faults = Faults::answering(move |asked: &Asked| {
             let script = played.lock().unwrap();
             let fault = script.iter().find(|(path, _)| asked.path().starts_with(path.as_str()));
-            Reply::new(200, fault.map_or("", |(_, fault)| fault.name()))
+            Reply::new(200, fault.map_or_else(String::new, |(_, fault)| fault.name()))
         })
         .await;
         Self { disk: TempDir::new().unwrap(), faults, script }

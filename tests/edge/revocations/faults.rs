@@ -1,10 +1,15 @@
 //! Hub and relays do not answer, or answer what makes no sense.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
+use tokio::time::Instant;
 
 use super::*;
 
-const FAULTS: [Fault; 3] = [Fault::Down, Fault::Hang, Fault::Garbage];
+/// Longer than anybody waits for hub or relay here.
+const TOO_SLOW: Fault = Fault::Slow(Duration::from_millis(1_500));
+const FAULTS: [Fault; 4] = [Fault::Down, Fault::Hang, Fault::Garbage, TOO_SLOW];
 
 /// Where the isolates are, and so which relay is theirs.
 const PLACES: [(&str, &str); 6] = [
@@ -41,8 +46,8 @@ fn must_go_by(passes: bool, origin: &Origin, reply: &Reply, what: &str) {
     }
 }
 
-/// Six isolates with a relay each, of which three cannot be reached, in one way each, and the other
-/// three cannot reach the hub.
+/// Six isolates with a relay each, of which four cannot be reached, in one way each, and the other
+/// two cannot reach the hub.
 async fn outage(on_stale: &str, switch: &str, hub: Fault) {
     let (origin, relays) = (Origin::start().await, Relays::start().await);
     let passes = (on_stale, switch) == ("serve", "true");
@@ -88,7 +93,7 @@ async fn outage(on_stale: &str, switch: &str, hub: Fault) {
     }
     let pushed = token("pushed");
     assert_eq!(revoke(&gates[0], json!({ "jti": "pushed" })).await.status, 201);
-    for (at, gate) in gates.iter().enumerate().skip(3) {
+    for (at, gate) in gates.iter().enumerate().skip(FAULTS.len()) {
         eventually("it is heard of", async || {
             let reply = ask(gate, at, &pushed).await;
             reply.verdict() == (401, "revoked_token".to_owned()) || reply.status == 503
@@ -144,6 +149,96 @@ async fn an_operator_may_let_requests_pass_on_an_old_list() {
 #[tokio::test]
 async fn where_degraded_modes_are_off_on_stale_changes_nothing() {
     outage("serve", "false", Fault::Garbage).await;
+}
+
+#[tokio::test]
+async fn answers_of_the_hub_that_come_too_late_are_none() {
+    outage("deny", "true", TOO_SLOW).await;
+}
+
+#[tokio::test]
+async fn slow_answers_within_the_time_limit_are_answers_and_carry_revocations_within_the_bound() {
+    let (origin, relays) = (Origin::start().await, Relays::start().await);
+    let bound = Duration::from_secs(10);
+    let setup = setup(&origin, &relays)
+        .isolates(2)
+        .set("revocation.max_staleness_seconds", bound.as_secs())
+        .set("revocation.timeout_ms", 4_000);
+    let gates = Gate::start_all(setup).await;
+    // A relay waits for the hub for 600 ms.
+    relays.fail("/hub/delta", Fault::Slow(Duration::from_millis(200)));
+    relays.fail("/relay/pull/apac-0", Fault::Slow(Duration::from_millis(2_500)));
+    let mut slowest = Duration::ZERO;
+    for round in 0..4 {
+        let jti = format!("out-{round}");
+        for (at, gate) in gates.iter().enumerate() {
+            ask(gate, at, &token(&jti)).await.must_pass();
+        }
+        revoked(&gates[0], json!({ "jti": jti })).await;
+        let since = Instant::now();
+        loop {
+            // All the time, who is good passes: a list is never too old.
+            ask(&gates[1], 1, &token("good")).await.must_pass();
+            let asked_after = since.elapsed();
+            let reply = ask(&gates[1], 1, &token(&jti)).await;
+            if reply.status != 200 {
+                reply.must_be(401, "revoked_token");
+                slowest = slowest.max(asked_after);
+                break;
+            }
+            assert!(asked_after < bound, "{jti} still passes");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        ask(&gates[0], 0, &token(&jti)).await.must_be(401, "revoked_token");
+    }
+    println!("out in every isolate after {slowest:?} at most");
+    // It would be a second and a little.
+    assert!(slowest > Duration::from_millis(1_500), "nothing was slow: {slowest:?}");
+    // Nobody has taken slow for silent.
+    assert!(!gates[0].log().contains("revocations_not_refreshed"), "{}", gates[0].log());
+    gates[0].must_be_calm();
+}
+
+#[tokio::test]
+async fn who_has_stood_still_for_longer_than_the_bound_lets_nobody_pass_by_the_list_of_before() {
+    for is_mended in [false, true] {
+        let (origin, relays) = (Origin::start().await, Relays::start().await);
+        let bound = Duration::from_secs(4);
+        let setup = setup(&origin, &relays)
+            .isolates(2)
+            .set("revocation.max_staleness_seconds", bound.as_secs())
+            .set("revocation.timeout_ms", 4_000);
+        let gates = Gate::start_all(setup).await;
+        let (out, good) = (token("out"), token("good"));
+        for token in [&out, &good] {
+            ask(&gates[1], 1, token).await.must_pass();
+        }
+        relays.fail("/relay/pull/apac-0", Fault::Down);
+        revoked(&gates[0], json!({ "jti": "out" })).await;
+        // By its list, it is not revoked.
+        ask(&gates[1], 1, &out).await.must_pass();
+        gates[0].stand_still();
+        let before = origin.count();
+        tokio::time::sleep(bound).await;
+        if is_mended {
+            relays.mend();
+        }
+        let goes_on = async {
+            // They are there before it goes on.
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            gates[0].go_on();
+        };
+        let asked = join_all([&out, &good].map(|token| ask(&gates[1], 1, token)));
+        let (replies, ()) = futures_util::future::join(asked, goes_on).await;
+        if is_mended {
+            replies[0].must_be(401, "revoked_token");
+            replies[1].must_pass();
+        } else {
+            replies.iter().for_each(must_be_told_to_wait);
+        }
+        assert_eq!(origin.count() - before, usize::from(is_mended));
+        gates[0].must_be_calm();
+    }
 }
 
 #[tokio::test]
