@@ -88,17 +88,17 @@ async fn a_panic_ends_what_waits_inside_the_wasm_and_nothing_else() {
 
 /// What a request waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Waits {
-    ForOrigin,
-    ForKeys,
-    ForKv,
+enum WaitsFor {
+    Origin,
+    Keys,
+    Kv,
 }
 
 /// Until somebody calls, nothing has started the next instance. Whoever calls first may be one of the old one, with
 /// pointers into its memory.
 #[tokio::test]
 async fn what_comes_back_first_after_a_panic_is_not_let_into_the_next_instance() {
-    for waits in [Waits::ForOrigin, Waits::ForKeys, Waits::ForKv] {
+    for waits in [WaitsFor::Origin, WaitsFor::Keys, WaitsFor::Kv] {
         let (origin, relays, kv) =
             (Origin::start().await, Relays::start().await, Kv::start().await);
         let slow = Faults::start().await;
@@ -114,13 +114,13 @@ async fn what_comes_back_first_after_a_panic_is_not_let_into_the_next_instance()
         get("/").bearer(&token()).send(&gate).await.must_pass();
 
         let faulty = match waits {
-            Waits::ForOrigin => &slow,
-            Waits::ForKeys => &keys,
-            Waits::ForKv => &kv.faults,
+            WaitsFor::Origin => &slow,
+            WaitsFor::Keys => &keys,
+            WaitsFor::Kv => &kv.faults,
         };
         faulty.set(Mode::Hang).await;
         let before = faulty.count_of(|_, _| true);
-        let issuer = if waits == Waits::ForOrigin { mint::ISSUER } else { PUBLISHING };
+        let issuer = if waits == WaitsFor::Origin { mint::ISSUER } else { PUBLISHING };
         let asked = sent(&gate, &get("/waits").bearer(&token_with(json!({ "iss": issuer }))));
         eventually("it waits", async || faulty.count_of(|_, _| true) > before).await;
         relays.reset(&gate).await;
