@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Abuses the built Worker beside users of it (benches/abuse.rs), and prints tables and what had to hold.
 # Fails if users were left less than nine tenths of what they have beside as many who are welcome (but beside
-# forged ES384 and ES512 tokens, which docs/performance.md speaks of), if an answer was wrong, if unknown keys had an issuer asked more often than its cooldown allows, or if memory grew.
+# forged ES384 and ES512 tokens, which docs/performance.md speaks of), if an answer was wrong, if unknown keys had
+# an issuer asked more often than its cooldown allows, or if memory grew.
 # The JSON is target/bench/abuse.json. About forty minutes; the machine should have nothing else to do.
 #
 #   EDGEWARD_ABUSE_SECONDS  how long each kind of abuse lasts in each round, 10 unless given

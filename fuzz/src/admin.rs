@@ -22,10 +22,10 @@ use edgeward::gate::{
 use serde_json::{Map, Value, json};
 
 use super::fixture::{
-    self, AUDIENCE, HmacAlone, ISSUER, NOW, REVOKED_ID, SIGNERS, TABLE, jwt_keys, signature,
+    self, HmacAlone, ISSUER, NOW, REVOKED_ID, SIGNERS, TABLE, jwt_keys, signature,
 };
-use super::model::{self, Parts, Read};
-use super::places::{bearer, trimmed};
+use super::model::{self, Parts, Read, form_decoded, trimmed};
+use super::places::bearer;
 
 const ADMIN_TOKEN: &str = "the admin token that only the tests use";
 
@@ -40,13 +40,7 @@ static TOKENS: LazyLock<[String; 7]> = LazyLock::new(|| {
     let token = |changes: Value| {
         let (algorithm, key) = SIGNERS[0];
         let header = json!({ "alg": algorithm, "kid": key }).to_string();
-        let mut claims = json!({
-            "iss": ISSUER, "aud": AUDIENCE, "sub": "alice", "org.id": 1, "iat": NOW - 10, "exp": NOW + 600,
-        });
-        for (name, value) in changes.as_object().into_iter().flatten() {
-            claims[name] = value.clone();
-        }
-        fixture::token(algorithm, header.as_bytes(), claims.to_string().as_bytes())
+        fixture::token(algorithm, header.as_bytes(), fixture::claims_with(&changes).as_bytes())
     };
     let of_app = token(json!({ "client_id": "app" }));
     let forged = of_app.rsplit_once('.').map_or("", |(signed, _)| signed).to_owned() + ".AAAA";
@@ -268,12 +262,6 @@ fn warm(gate: &Gate<HmacAlone>, token: &str) -> gate::Outcome {
         }
         Warming::Ask(question) => panic!("{question:?}"),
     }
-}
-
-/// Decodes `application/x-www-form-urlencoded`.
-fn form_decoded(text: &str) -> String {
-    let bytes = model::percent_decoded(text.replace('+', " ").as_bytes());
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// The body of RFC 7009, by the admin and by each client.

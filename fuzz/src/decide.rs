@@ -13,8 +13,7 @@ use edgeward::gate::{Body, Decision, Findings, Gate, Permit};
 use serde_json::{Map, Value, json};
 
 use super::fixture::{
-    self, AUDIENCE, HmacAlone, ISSUER, NOW, OPEN_HOST, REVOKED_BEFORE, REVOKED_ID, REVOKED_SUBJECT,
-    SIGNERS,
+    self, HmacAlone, NOW, OPEN_HOST, REVOKED_BEFORE, REVOKED_ID, REVOKED_SUBJECT, SIGNERS,
 };
 use super::model;
 use super::places::{Carried, carried};
@@ -22,14 +21,8 @@ use super::places::{Carried, carried};
 /// Tokens: the first four are good, and those from 10 to 12.
 pub static TOKENS: LazyLock<[String; 17]> = LazyLock::new(|| {
     let signed = |algorithm: &str, header: Value, changes: Value| {
-        let mut claims = json!({
-            "iss": ISSUER, "aud": AUDIENCE, "sub": "alice", "org.id": 1, "iat": NOW - 10,
-            "exp": NOW + 600,
-        });
-        for (name, value) in changes.as_object().into_iter().flatten() {
-            claims[name] = value.clone();
-        }
-        fixture::token(algorithm, header.to_string().as_bytes(), claims.to_string().as_bytes())
+        let claims = fixture::claims_with(&changes);
+        fixture::token(algorithm, header.to_string().as_bytes(), claims.as_bytes())
     };
     let by = |at: usize, changes| {
         let (algorithm, key) = SIGNERS[at];
@@ -165,7 +158,7 @@ fn check_preflight(head: &RequestHead<'_>, permit: &Permit<'_>) -> Result<(), &'
     if permit.body() != Body::Drop || permit.shadowed().is_some() {
         return Err("more than a preflight");
     }
-    let (removed, _) = parts_of(permit.edits());
+    let (removed, _) = model::parts_of(permit.edits());
     let stays = |name: &&str| head.header(name).is_some() && !removed.contains(name);
     let goes = ["authorization", "cookie", "x-token", "sec-websocket-protocol", "upgrade"];
     if goes.iter().any(stays) {
@@ -184,7 +177,7 @@ fn check_owner(
     owner: Option<&Map<String, Value>>,
     permit: &Permit<'_>,
 ) -> Result<(), &'static str> {
-    let (_, set) = parts_of(permit.edits());
+    let (_, set) = model::parts_of(permit.edits());
     let told = |name: &str| {
         let is_it = |(known, _): &&(&str, &str)| known.eq_ignore_ascii_case(name);
         set.iter().find(is_it).map(|(_, value)| *value)
@@ -313,23 +306,9 @@ fn decoded(text: &str) -> Option<String> {
     Some(format!("{}{}{rest}", &text[..at], char::from(byte)))
 }
 
-/// The names that go, and names and values that are set.
-fn parts_of(edits: &str) -> (Vec<&str>, Vec<(&str, &str)>) {
-    let (removed, set) = match edits.strip_prefix('\n') {
-        Some(set) => ("", set),
-        None => edits.split_once("\n\n").expect("an empty line"),
-    };
-    let mut lines = set.split_terminator('\n');
-    let mut pairs = Vec::new();
-    while let Some(name) = lines.next() {
-        pairs.push((name, lines.next().expect("a value")));
-    }
-    (removed.lines().collect(), pairs)
-}
-
 /// What the origin gets: names and values in pairs, of bytes that headers have.
 fn check_edits(edits: &str) {
-    let (_, set) = parts_of(edits);
+    let (_, set) = model::parts_of(edits);
     for (name, value) in set {
         assert!(!name.is_empty() && !value.contains('\r'), "{edits:?}");
     }

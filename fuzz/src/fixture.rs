@@ -13,6 +13,7 @@ use edgeward::core::secret::{self, AssertionKey, AssertionMaterial, ClientKey};
 use edgeward::core::verify::{KeyRefused, ReadyKey, SignatureEngine};
 use edgeward::gate::{Bindings, Gate};
 use hmac::{Hmac, Mac as _};
+use serde_json::{Value, json};
 use sha2::{Sha256, Sha512};
 
 /// The time, in seconds.
@@ -204,6 +205,18 @@ fn long_mac(key: &[u8], message: &[u8]) -> Vec<u8> {
     let mut mac = Hmac::<Sha512>::new_from_slice(key).expect("every length is a key");
     mac.update(message);
     mac.finalize().into_bytes().to_vec()
+}
+
+/// Claims that are good but for the changes, as JSON.
+#[must_use]
+pub fn claims_with(changes: &Value) -> String {
+    let mut claims = json!({
+        "iss": ISSUER, "aud": AUDIENCE, "sub": "alice", "org.id": 1, "iat": NOW - 10, "exp": NOW + 600,
+    });
+    for (name, value) in changes.as_object().into_iter().flatten() {
+        claims[name] = value.clone();
+    }
+    claims.to_string()
 }
 
 /// A token of these texts, which need not be JSON, signed with an algorithm of [`SIGNERS`] whatever they say.

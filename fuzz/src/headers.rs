@@ -5,6 +5,8 @@ use edgeward::core::mutate::{Edits, HeaderMap};
 use edgeward::core::request::RequestHead;
 use edgeward::core::trace::{TraceIds, begun_by, trace_id};
 
+use super::model;
+
 /// Names that an origin may take for each other are one: CGI makes `_` of all that is no letter or digit.
 fn fold(name: &str) -> String {
     let one = |one: char| if one.is_ascii_alphanumeric() { one.to_ascii_lowercase() } else { '-' };
@@ -67,18 +69,14 @@ fn check_edits(head: &RequestHead<'_>) {
     let mut edits = Edits::sanitize(head, &own);
     edits.trace(head, &TraceIds::new([1, 2]));
     let text = edits.into_text();
-    let (removed, set) = match text.strip_prefix('\n') {
-        Some(set) => ("", set),
-        None => text.split_once("\n\n").expect("an empty line"),
-    };
-    let removed: Vec<&str> = removed.lines().collect();
+    let (removed, set) = model::parts_of(&text);
     assert!(removed.iter().all(|name| is_name(name)), "{text:?}");
 
     let options: Vec<String> = head
         .header("connection")
         .unwrap_or_default()
         .split(',')
-        .map(|option| option.trim_matches([' ', '\t', '\n', '\r', '\u{c}']).to_ascii_lowercase())
+        .map(|option| model::trimmed(option).to_ascii_lowercase())
         .filter(|option| is_name(option) && option != "upgrade")
         .collect();
     let goes = |name: &str| removed.iter().any(|one| one.eq_ignore_ascii_case(name));

@@ -364,3 +364,35 @@ pub fn percent_decoded(bytes: &[u8]) -> Vec<u8> {
     }
     decoded
 }
+
+/// `application/x-www-form-urlencoded`, decoded.
+#[must_use]
+pub fn form_decoded(text: &str) -> String {
+    let bytes = percent_decoded(text.replace('+', " ").as_bytes());
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Without space at either end.
+#[must_use]
+pub fn trimmed(text: &str) -> &str {
+    text.trim_matches([' ', '\t', '\n', '\r', '\u{c}'])
+}
+
+/// Of edits of a head, the names that go, and names and values that are set.
+///
+/// # Panics
+///
+/// If they have no such parts.
+#[must_use]
+pub fn parts_of(edits: &str) -> (Vec<&str>, Vec<(&str, &str)>) {
+    let (removed, set) = match edits.strip_prefix('\n') {
+        Some(set) => ("", set),
+        None => edits.split_once("\n\n").expect("an empty line"),
+    };
+    let mut lines = set.split_terminator('\n');
+    let mut pairs = Vec::new();
+    while let Some(name) = lines.next() {
+        pairs.push((name, lines.next().expect("a value")));
+    }
+    (removed.lines().collect(), pairs)
+}

@@ -3,7 +3,7 @@
 use edgeward::core::request::RequestHead;
 
 use super::fixture::ALLOWED_ORIGIN;
-use super::model;
+use super::model::{self, trimmed};
 use super::subprotocol::offered;
 
 /// What stands in the place of tokens.
@@ -41,12 +41,6 @@ pub fn carried(head: &RequestHead<'_>) -> Carried {
     }
 }
 
-/// Without space at either end.
-#[must_use]
-pub fn trimmed(text: &str) -> &str {
-    text.trim_matches([' ', '\t', '\n', '\r', '\u{c}'])
-}
-
 fn is_handshake(head: &RequestHead<'_>) -> bool {
     head.method == "GET"
         && head.header("upgrade").is_some_and(|value| value.eq_ignore_ascii_case("websocket"))
@@ -78,13 +72,10 @@ fn cookies(value: &str) -> Vec<String> {
 }
 
 fn parameters(query: &str) -> Vec<String> {
-    let decoded = |text: &str| {
-        let bytes = model::percent_decoded(text.replace('+', " ").as_bytes());
-        String::from_utf8_lossy(&bytes).into_owned()
-    };
     let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    let ours = pairs.filter(|(name, value)| decoded(name) == "token" && !value.is_empty());
-    ours.map(|(_, value)| decoded(value)).collect()
+    let ours =
+        pairs.filter(|(name, value)| model::form_decoded(name) == "token" && !value.is_empty());
+    ours.map(|(_, value)| model::form_decoded(value)).collect()
 }
 
 /// Whether no other site can have caused this, or only what does no harm.

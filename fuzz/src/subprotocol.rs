@@ -20,11 +20,8 @@ pub struct Offered {
 /// Takes the value of the header apart.
 #[must_use]
 pub fn offered(value: &str) -> Offered {
-    let all: Vec<&str> = value
-        .split(',')
-        .map(|one| one.trim_matches([' ', '\t', '\n', '\r', '\u{c}']))
-        .filter(|one| !one.is_empty())
-        .collect();
+    let all: Vec<&str> =
+        value.split(',').map(model::trimmed).filter(|one| !one.is_empty()).collect();
     let mut offered = Offered::default();
     let mut at = 0;
     while let Some(one) = all.get(at) {

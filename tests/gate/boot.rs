@@ -670,15 +670,20 @@ fn a_secret_in_the_wrapper_of_a_secret_store_works_like_the_secret_itself() {
     assert_eq!(setup.problems(), Vec::<String>::new());
 }
 
-#[test]
-fn the_halves_of_an_assertion_key_must_belong_together() {
+/// The public half of an assertion key, and its `d`.
+fn assertion_key() -> (Value, Value) {
     let Signer::Ed25519(pair) = Signer::ed25519() else { unreachable!() };
     let seed = pair.seed().unwrap().as_be_bytes().unwrap();
-    let own = Signer::Ed25519(pair).jwk("a");
+    (Signer::Ed25519(pair).jwk("a"), encode(seed.as_ref()).into())
+}
+
+#[test]
+fn the_halves_of_an_assertion_key_must_belong_together() {
+    let (own, d) = assertion_key();
     for (x, works) in [(own["x"].clone(), true), (Signer::ed25519().jwk("a")["x"].clone(), false)] {
         let mut setup = setup();
         setup.table["forward"]["assertion"] = json!({ "key": "ASSERTION_KEY", "audience": "o" });
-        let key = json!({ "kty": "OKP", "crv": "Ed25519", "x": x, "d": encode(seed.as_ref()) });
+        let key = json!({ "kty": "OKP", "crv": "Ed25519", "x": x, "d": d });
         setup.secret("ASSERTION_KEY", &key.to_string());
         let problems = setup.problems();
         assert_eq!(problems.is_empty(), works, "{problems:?}");
@@ -687,9 +692,7 @@ fn the_halves_of_an_assertion_key_must_belong_together() {
 
 #[test]
 fn no_published_assertion_key_is_lost_because_another_one_has_its_name() {
-    let Signer::Ed25519(pair) = Signer::ed25519() else { unreachable!() };
-    let seed = pair.seed().unwrap().as_be_bytes().unwrap();
-    let own = Signer::Ed25519(pair).jwk("a");
+    let (own, d) = assertion_key();
     let other = |kid: &str| Signer::ed25519().jwk(kid);
     for (published, works) in [
         (vec![own.clone(), other("b"), other("c")], true),
@@ -700,7 +703,7 @@ fn no_published_assertion_key_is_lost_because_another_one_has_its_name() {
         setup.table["forward"]["assertion"] =
             json!({ "key": "ASSERTION_KEY", "audience": "o", "publish": published });
         let mut key = own.clone();
-        key["d"] = encode(seed.as_ref()).into();
+        key["d"] = d.clone();
         setup.secret("ASSERTION_KEY", &key.to_string());
         let problems = setup.problems();
         assert_eq!(problems.is_empty(), works, "{problems:?}");
