@@ -44,15 +44,16 @@ export async function supervise(service, request, url, edits, protocol, context,
   let origin;
   if (answer === undefined) {
     let parts;
+    let failure = "";
     try {
       parts = outgoing(request, url, edits, false);
       answer = await send(service, parts[0], { ...parts[1], signal: pump.abort.signal });
       origin = answer.webSocket;
     } catch (error) {
-      answer = originFailed(request, parts === undefined ? "" : String(error));
+      if (parts) failure = String(error);
     }
-    // It can have ended meanwhile.
-    answer = pump.refusal(request) ?? answer;
+    // It can have ended meanwhile. Only one of the two is counted, and logged.
+    answer = pump.refusal(request) ?? answer ?? originFailed(request, failure);
   }
   if (!origin || pump.isOver()) {
     if (origin) pump.abort.abort();
@@ -61,22 +62,21 @@ export async function supervise(service, request, url, edits, protocol, context,
   }
   const [outer, client] = Object.values(new WebSocketPair());
   pump.open(client, origin);
-  const headers = new Headers(answer.headers);
-  choose(headers, protocol);
-  return new Response(null, { status: 101, headers, webSocket: outer });
+  return switched(answer, protocol, outer);
 }
 
 /** Sends a handshake on whose socket the runtime pumps, and chooses the subprotocol that is missing. */
 export async function forwardChoosing(service, request, url, edits, protocol) {
   const response = await forward(service, request, url, edits, false);
   if (response.webSocket === null) return response;
-  const headers = new Headers(response.headers);
-  choose(headers, protocol);
-  return new Response(null, { status: 101, headers, webSocket: response.webSocket });
+  return switched(response, protocol, response.webSocket);
 }
 
-function choose(headers, protocol) {
-  if (protocol !== undefined && !headers.has(PROTOCOL)) headers.set(PROTOCOL, protocol);
+/** The response of the origin, with this end for the client. */
+function switched(answer, protocol, webSocket) {
+  const headers = new Headers(answer.headers);
+  if (protocol && !headers.has(PROTOCOL)) headers.set(PROTOCOL, protocol);
+  return new Response(null, { status: 101, headers, webSocket });
 }
 
 class Pump {

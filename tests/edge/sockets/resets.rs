@@ -46,3 +46,24 @@ async fn the_sockets_of_an_instance_end_with_it_and_leave_those_of_the_next_alon
         assert!(seconds.iter().filter(|it| *it == second).count() <= 2, "{log}");
     }
 }
+
+#[tokio::test]
+async fn a_handshake_that_fails_at_the_origin_after_its_instance_has_ended_is_counted_once() {
+    let (sockets, relays) = (Sockets::echoing().await, Relays::start().await);
+    let front = Faults::start().await;
+    front.pass_to(sockets.addr);
+    let gate = Gate::start(Setup::before(front.addr).relays(&relays)).await;
+    front.set(Mode::Hang).await;
+    let opening = open("/hangs").bearer(&token());
+    let fails = async {
+        front.until("/hangs", 1).await;
+        relays.reset(&gate).await;
+        get("/_edgeward/health").send(&gate).await;
+        front.set(Mode::Refused).await;
+    };
+    let (reply, ()) = futures_util::future::join(opening.refused_at(&gate), fails).await;
+    reply.must_be(502, "origin_unreachable");
+    assert_eq!(gate.report().await["requests"]["denied"], json!({ "origin_failed": 1 }));
+    let lines = gate.log().matches("origin_failed").count();
+    assert_eq!(lines, 1, "{}", gate.log());
+}
