@@ -90,6 +90,20 @@ impl Session {
         }
     }
 
+    /// Why it may not go on at `now`, if it may not: its token is over, or it was due to be judged for so long that
+    /// the bound would pass. A runtime that stood still may hear messages before its timers.
+    #[inline(never)]
+    fn lapsed(&self, now: Millis) -> Option<Ending> {
+        if self.is_closing() {
+            None
+        } else if self.terms.expires_at.is_some_and(|at| now >= at) {
+            Some(Ending::TokenExpired)
+        } else {
+            let is_late = self.check_at.is_some_and(|at| now.saturating_sub(at) >= self.check_ms());
+            is_late.then_some(Ending::SupervisionLost)
+        }
+    }
+
     /// A message of so many bytes has come for a side, to which so much was sent, of which so many bytes
     /// still wait. `None` if it may be sent, too.
     pub fn message(
@@ -100,6 +114,9 @@ impl Session {
         waiting: u32,
         now: Millis,
     ) -> Option<Ending> {
+        if let Some(ending) = self.lapsed(now) {
+            return Some(ending);
+        }
         let [client, origin] = &mut self.backlogs;
         let backlog = match to {
             Side::Client => client,
@@ -115,9 +132,10 @@ impl Session {
         None
     }
 
-    /// It is open: from now on there can be messages.
-    pub const fn opened(&mut self, now: Millis) {
+    /// It is open: from now on there can be messages, and it is looked at. An origin may have been slow to answer.
+    pub fn opened(&mut self, now: Millis) {
         self.last_message_at = now;
+        self.check_at = self.check_at.map(|at| at.max(now));
     }
 
     /// How often it is judged, in milliseconds.
@@ -147,8 +165,8 @@ impl Session {
         if self.closing_since.is_some() {
             return if is_over(self.cut_off_at()) { Due::CutOff } else { Due::Nothing };
         }
-        if is_over(self.terms.expires_at) {
-            Due::End(Ending::TokenExpired)
+        if let Some(ending) = self.lapsed(now) {
+            Due::End(ending)
         } else if is_over(self.idle_at()) {
             Due::End(Ending::IdleTimeout)
         } else if is_over(self.check_at) {
@@ -279,11 +297,14 @@ mod tests {
     fn doubt_ends_it_only_when_it_lasts() {
         let mut session = open(Terms { expires_at: None, ..TERMS });
         assert_eq!(session.is_in_doubt(NOW), None);
+        assert_eq!(session.wake(NOW + 10_000), Due::Check);
+        assert_eq!(session.wake(NOW + 20_000), Due::Check);
         assert_eq!(session.is_in_doubt(NOW + 29_999), None);
         session.is_good(None, NOW + 29_999);
-        assert_eq!(session.is_in_doubt(NOW + 30_000), None);
-        assert_eq!(session.wake(NOW + 55_000), Due::Check);
-        assert_eq!(session.is_in_doubt(NOW + 55_000), None);
+        for seconds in [30, 40, 50] {
+            assert_eq!(session.wake(NOW + seconds * 1_000), Due::Check);
+            assert_eq!(session.is_in_doubt(NOW + seconds * 1_000), None);
+        }
         assert_eq!(session.next_ms(NOW + 55_000), Some(5_000));
         assert_eq!(session.is_in_doubt(NOW + 60_000), Some(Ending::AuthUnavailable));
     }
@@ -348,11 +369,34 @@ mod tests {
         assert_eq!(session.wake(before), Due::Nothing);
         assert_eq!(session.next_ms(before), Some(10_000));
         assert_eq!(session.leash.next_at(), Some(before + 30_000));
-        assert_eq!(session.wake(before + 10_000), Due::Check);
+        for seconds in [10, 20, 30, 40, 50] {
+            assert_eq!(session.wake(before + seconds * 1_000), Due::Check);
+        }
         assert_eq!(session.wake(before + 60_000), Due::End(Ending::IdleTimeout));
         session.close(NOW);
         assert_eq!(session.wake(before), Due::Nothing);
         assert_eq!(session.wake(before + 10_000), Due::CutOff);
+    }
+
+    #[test]
+    fn whom_nobody_could_look_at_in_time_lets_nothing_pass() {
+        // It is due after five seconds, and ten are the time between two checks.
+        for (after, message, due) in [
+            (14_999, None, Due::Check),
+            (15_000, Some(Ending::SupervisionLost), Due::End(Ending::SupervisionLost)),
+            (60_000, Some(Ending::TokenExpired), Due::End(Ending::TokenExpired)),
+        ] {
+            let sent = Sent::default();
+            assert_eq!(open(TERMS).message(Side::Client, 1, sent, 0, NOW + after), message);
+            assert_eq!(open(TERMS).wake(NOW + after), due);
+            let mut closing = open(TERMS);
+            closing.close(NOW + after);
+            assert_eq!(closing.message(Side::Client, 1, sent, 0, NOW + after), None);
+        }
+        // Before it is open nobody looks at it.
+        let mut slow = open(TERMS);
+        slow.opened(NOW + 50_000);
+        assert_eq!(slow.wake(NOW + 50_000), Due::Check);
     }
 
     #[test]

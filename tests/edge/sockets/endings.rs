@@ -1,5 +1,7 @@
 //! When the gate ends a socket.
 
+use std::time::Duration;
+
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::AsyncReadExt;
 use tokio_tungstenite::tungstenite::Message;
@@ -21,6 +23,49 @@ async fn a_socket_ends_with_its_token() {
     assert!(line.contains("\"provider\":\"main\""), "{line}");
     eventually("none is open", async || gate.report().await["websockets"]["open"] == 0).await;
     assert_eq!(gate.report().await["websockets"]["ended"], json!({ "token_expired": 1 }));
+    gate.must_be_calm();
+}
+
+/// A runtime that goes on after a standstill has heard what came meanwhile, and finds its timers late.
+#[tokio::test]
+async fn after_a_standstill_nothing_passes_that_nobody_could_judge_in_time() {
+    let (sockets, relays) = (Sockets::start(None).await, Relays::start().await);
+    let gate = gate(&sockets, |setup| {
+        setup
+            .relays(&relays)
+            .set("clock_skew_seconds", 0)
+            .set("revocation.max_staleness_seconds", 6)
+    })
+    .await;
+    let mut all = Vec::new();
+    // One is over meanwhile, and of the other nobody knows whether it is revoked.
+    for (exp, expected) in [(3, (4401, "token_expired")), (300, (1013, "supervision_lost"))] {
+        let token = token_with(json!({ "exp": now() + exp }));
+        let mut near = open("/").bearer(&token).at(&gate).await;
+        let mut far = sockets.next().await.socket;
+        must_be_open(&mut near, &mut far).await;
+        all.push((near, far, expected));
+    }
+    gate.stand_still();
+    tokio::time::sleep(Duration::from_millis(4_500)).await;
+    for (near, far, _) in &mut all {
+        near.send(Message::text("still there?")).await.unwrap();
+        far.send(Message::text("still there?")).await.unwrap();
+    }
+    gate.go_on();
+    for (mut near, mut far, (code, reason)) in all {
+        for side in [&mut near, &mut far] {
+            let next = side.next().await.unwrap().unwrap();
+            assert_eq!(next, close(code, reason));
+        }
+    }
+    // Who stands still for less than the time between two checks goes on.
+    let mut near = open("/").bearer(&token()).at(&gate).await;
+    let mut far = sockets.next().await.socket;
+    gate.stand_still();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    gate.go_on();
+    must_be_open(&mut near, &mut far).await;
     gate.must_be_calm();
 }
 
