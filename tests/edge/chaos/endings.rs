@@ -20,16 +20,7 @@ impl Judge<'_> {
         let Socket { token, isolate, opened, closed, echoed, ended } = socket;
         let span = (*opened, *closed);
         let about = || format!("a socket of {:?} in isolate {isolate}: {ended:?}", token.class);
-        let mut over_at = token.over.1 - self.clock.wall(0);
-        if token.class.issuer() == Issued::Asked {
-            // Its issuer says so, when it is asked next: at each third of the bound, and after a doubt of as long as that.
-            let (from, check_ms) = (Ms::try_from(over_at).unwrap_or(0), BOUND_MS / 3);
-            let is_away = meets(&self.windows.asked[*isolate], (from, from + check_ms));
-            let doubt_ms = if is_away { BOUND_MS } else { 0 };
-            let longer = check_ms + INTROSPECTION_TIMEOUT_MS + doubt_ms;
-            over_at += i64::try_from(longer).unwrap();
-        }
-        let mut limits = vec![(over_at, "it was over".to_owned())];
+        let mut limits = vec![(token.over.1 - self.clock.wall(0), "it was over".to_owned())];
         for order in self.orders.about(token) {
             let until = order.undone.as_ref().map_or(Ms::MAX, Wanted::sent);
             if let Some(done) = order.made.done
@@ -86,7 +77,10 @@ impl Judge<'_> {
                 (4401, "token_revoked") => is_revoked,
                 (4401, "token_invalid") => is_asked && (is_withdrawn || is_over),
                 (1013, "supervision_lost") => {
-                    met(&windows.list) || is_reset || meets(&windows.stood, lately)
+                    // Late by the time between two checks.
+                    let mut stood = windows.stood.iter().filter(|it| it.1 - it.0 >= BOUND_MS / 3);
+                    let is_late = stood.any(|span| meets(&[*span], lately));
+                    met(&windows.list) || is_reset || is_late
                 }
                 (1013, "auth_unavailable") => {
                     is_asked && met(&windows.asked) || is_published && met(&windows.keys)
