@@ -74,7 +74,8 @@ async fn main() -> ExitCode {
     println!("| what could be told apart | median | difference | its standard error | ratio |");
     println!("|--|--:|--:|--:|--:|");
     let mut told_apart = Vec::new();
-    for pair in pairs::all() {
+    let part = std::env::var("EDGEWARD_TIMING_PAIRS").unwrap_or_default();
+    for pair in pairs::all().into_iter().filter(|pair| pair.name.contains(&part)) {
         let difference = measure(&workerd, &pair, blocks).await;
         println!("| {} | {difference} |", pair.name);
         if difference.is_told() {

@@ -4,6 +4,7 @@
 # if two classes can be told apart. About a quarter of an hour; the machine should have nothing else to do.
 #
 #   EDGEWARD_TIMING_REQUESTS  of each class, 40000 unless given
+#   EDGEWARD_TIMING_PAIRS     a part of the names of the pairs that are wanted, all unless given
 #   EDGEWARD_BUILD            another build than build/
 source "$(dirname "$0")/common.sh"
 

@@ -132,19 +132,21 @@ pub fn select<'k, K: AsRef<VerificationKey>>(
     key_id: Option<&str>,
     algorithm: Algorithm,
 ) -> Result<Vec<&'k K>, NoKey> {
-    let serving = || keys.iter().filter(|key| (*key).as_ref().serves(algorithm));
-    let mut chosen: Vec<&K> = match key_id {
-        Some(key_id) => {
-            serving().filter(|key| (*key).as_ref().kid.as_deref() == Some(key_id)).collect()
+    let (mut named, mut nameless) = (Vec::new(), Vec::new());
+    for key in keys.iter().filter(|key| (*key).as_ref().serves(algorithm)) {
+        let name = (*key).as_ref().kid.as_deref();
+        if key_id.is_none() || name.is_none() {
+            nameless.push(key);
+        } else if name == key_id {
+            named.push(key);
         }
-        None => return single(serving().collect()),
-    };
-    if chosen.is_empty() {
-        return single(serving().filter(|key| (*key).as_ref().kid.is_none()).collect());
+    }
+    if named.is_empty() {
+        return single(nameless);
     }
     // An issuer that reuses an identifier while it rotates is tolerated, within bounds.
-    chosen.truncate(MOST_KEYS_OF_ONE_ID);
-    Ok(chosen)
+    named.truncate(MOST_KEYS_OF_ONE_ID);
+    Ok(named)
 }
 
 /// How many keys of one identifier are tried.

@@ -468,7 +468,8 @@ fn is_access_token(claims: &Map<String, Value>) -> bool {
 /// Checks a signature by the key that `key_id` and `algorithm` choose among one issuer's keys.
 ///
 /// Where there is no such key, it is checked by another one of the algorithm, and nobody asks what came of
-/// that: how long a refusal takes must not tell which keys there are.
+/// that: how long a refusal takes must not tell which keys there are. Even the other key is looked for in
+/// either case: a microsecond could be told after some hundred thousand refusals.
 pub(crate) fn authenticate<'k, E: SignatureEngine>(
     keys: &'k [ReadyKey<E::Key>],
     engine: &E,
@@ -477,22 +478,23 @@ pub(crate) fn authenticate<'k, E: SignatureEngine>(
     message: &[u8],
     signature: &[u8],
 ) -> Result<&'k ReadyKey<E::Key>, Reason> {
-    let is_right = |key: &&ReadyKey<E::Key>| key.verify(engine, algorithm, message, signature);
+    let could_be = |key: &&ReadyKey<E::Key>| {
+        E::HIDES_UNKNOWN_KEYS && key.description.serves(algorithm) && key.takes(signature.len())
+    };
+    let other = keys.iter().find(could_be);
     // (6)
-    let chosen = keys::select(keys, key_id, algorithm).map_err(|none| {
-        if E::HIDES_UNKNOWN_KEYS {
-            let could_be = |key: &&ReadyKey<E::Key>| {
-                key.description.serves(algorithm) && key.takes(signature.len())
-            };
-            black_box(keys.iter().find(could_be).is_some_and(|key| is_right(&key)));
-        }
-        match none {
-            NoKey::Unknown => Reason::UnknownKey,
-            NoKey::Ambiguous => Reason::AmbiguousKey,
-        }
-    })?;
+    let (candidates, none) = match keys::select(keys, key_id, algorithm) {
+        Ok(chosen) => (chosen, None),
+        Err(none) => (other.into_iter().collect(), Some(none)),
+    };
     // (7)
-    chosen.into_iter().find(is_right).ok_or(Reason::BadSignature)
+    let is_right = |key: &&ReadyKey<E::Key>| key.verify(engine, algorithm, message, signature);
+    let found = black_box(candidates.into_iter().find(is_right));
+    match none {
+        None => found.ok_or(Reason::BadSignature),
+        Some(NoKey::Unknown) => Err(Reason::UnknownKey),
+        Some(NoKey::Ambiguous) => Err(Reason::AmbiguousKey),
+    }
 }
 
 /// Compares media types as RFC 7515 section 4.1.9 asks: without case, `application/` understood.
