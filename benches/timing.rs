@@ -64,6 +64,10 @@ const WARM_UP: usize = 2_000;
 async fn main() -> ExitCode {
     let requests = above_zero("EDGEWARD_TIMING_REQUESTS").unwrap_or(REQUESTS) as usize;
     let blocks = requests.div_ceil(BLOCK).max(2);
+    let part = std::env::var("EDGEWARD_TIMING_PAIRS").unwrap_or_default();
+    let mut pairs = pairs::all();
+    pairs.retain(|pair| pair.name.contains(&part));
+    assert!(!pairs.is_empty(), "EDGEWARD_TIMING_PAIRS: no pair has {part:?} in its name");
     let cpus = Cpus::take();
     let (services, bindings) = pairs::configuration();
     let files = Files::built_with_objects(&edgeward_setup::build_directory(), &services, &bindings);
@@ -74,8 +78,7 @@ async fn main() -> ExitCode {
     println!("| what could be told apart | median | difference | its standard error | ratio |");
     println!("|--|--:|--:|--:|--:|");
     let mut told_apart = Vec::new();
-    let part = std::env::var("EDGEWARD_TIMING_PAIRS").unwrap_or_default();
-    for pair in pairs::all().into_iter().filter(|pair| pair.name.contains(&part)) {
+    for pair in pairs {
         let difference = measure(&workerd, &pair, blocks).await;
         println!("| {} | {difference} |", pair.name);
         if difference.is_told() {

@@ -132,17 +132,17 @@ pub fn select<'k, K: AsRef<VerificationKey>>(
     key_id: Option<&str>,
     algorithm: Algorithm,
 ) -> Result<Vec<&'k K>, NoKey> {
-    let (mut named, mut nameless) = (Vec::new(), Vec::new());
+    let (mut named, mut others) = (Vec::new(), Vec::new());
     for key in keys.iter().filter(|key| (*key).as_ref().serves(algorithm)) {
         let name = (*key).as_ref().kid.as_deref();
         if key_id.is_none() || name.is_none() {
-            nameless.push(key);
+            others.push(key);
         } else if name == key_id {
             named.push(key);
         }
     }
     if named.is_empty() {
-        return single(nameless);
+        return single(others);
     }
     // An issuer that reuses an identifier while it rotates is tolerated, within bounds.
     named.truncate(MOST_KEYS_OF_ONE_ID);

@@ -469,7 +469,7 @@ fn is_access_token(claims: &Map<String, Value>) -> bool {
 ///
 /// Where there is no such key, it is checked by another one of the algorithm, and nobody asks what came of
 /// that: how long a refusal takes must not tell which keys there are. Even the other key is looked for in
-/// either case: a microsecond could be told after some hundred thousand refusals.
+/// either case: some hundred thousand refusals told a difference of less than a microsecond.
 pub(crate) fn authenticate<'k, E: SignatureEngine>(
     keys: &'k [ReadyKey<E::Key>],
     engine: &E,
