@@ -90,13 +90,12 @@ impl Session {
         }
     }
 
-    /// Why it may not go on at `now`, if it may not: its token is over, or it was due to be judged for so long that
-    /// the bound would pass. A runtime that stood still may hear messages before its timers.
+    /// Why nothing may pass at `now`, if nothing may: its token is over, or it is late to be judged by as much as
+    /// there is between two checks. A runtime that stood still may hear messages before its timers, and nobody judges
+    /// it again while the other side still has something to say to one that has closed.
     #[inline(never)]
     fn lapsed(&self, now: Millis) -> Option<Ending> {
-        if self.is_closing() {
-            None
-        } else if self.terms.expires_at.is_some_and(|at| now >= at) {
+        if self.terms.expires_at.is_some_and(|at| now >= at) {
             Some(Ending::TokenExpired)
         } else {
             let is_late = self.check_at.is_some_and(|at| now.saturating_sub(at) >= self.check_ms());
@@ -132,7 +131,8 @@ impl Session {
         None
     }
 
-    /// It is open: from now on there can be messages, and it is looked at. An origin may have been slow to answer.
+    /// The origin has answered: from now on there can be messages, once it is looked at where that is due. It was not
+    /// late before.
     pub fn opened(&mut self, now: Millis) {
         self.last_message_at = now;
         self.check_at = self.check_at.map(|at| at.max(now));
@@ -389,11 +389,12 @@ mod tests {
             let sent = Sent::default();
             assert_eq!(open(TERMS).message(Side::Client, 1, sent, 0, NOW + after), message);
             assert_eq!(open(TERMS).wake(NOW + after), due);
+            // One side has closed, and the other has something to say.
             let mut closing = open(TERMS);
-            closing.close(NOW + after);
-            assert_eq!(closing.message(Side::Client, 1, sent, 0, NOW + after), None);
+            closing.close(NOW);
+            assert_eq!(closing.message(Side::Client, 1, sent, 0, NOW + after), message);
         }
-        // Before it is open nobody looks at it.
+        // Who waits for the origin cannot be late.
         let mut slow = open(TERMS);
         slow.opened(NOW + 50_000);
         assert_eq!(slow.wake(NOW + 50_000), Due::Check);

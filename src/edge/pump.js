@@ -41,27 +41,28 @@ export async function supervise(service, request, url, edits, protocol, context,
   const pump = new Pump(context, supervisor);
   await pump.beforehand();
   let answer = pump.refusal(request);
-  let origin;
   if (answer === undefined) {
     let parts;
     let failure = "";
+    let response;
     try {
       parts = outgoing(request, url, edits, false);
-      answer = await send(service, parts[0], { ...parts[1], signal: pump.abort.signal });
-      origin = answer.webSocket;
+      response = await send(service, parts[0], { ...parts[1], signal: pump.abort.signal });
+      if (response.webSocket) await pump.answered();
     } catch (error) {
       if (parts) failure = String(error);
     }
     // It can have ended meanwhile. Only one of the two is counted, and logged.
-    answer = pump.refusal(request) ?? answer ?? originFailed(request, failure);
+    answer = pump.refusal(request);
+    if (answer) pump.abort.abort();
+    else answer = response ?? originFailed(request, failure);
   }
-  if (!origin || pump.isOver()) {
-    if (origin) pump.abort.abort();
+  if (!answer.webSocket) {
     pump.finish();
     return answer;
   }
   const [outer, client] = Object.values(new WebSocketPair());
-  pump.open(client, origin);
+  pump.open(client, answer.webSocket);
   return switched(answer, protocol, outer);
 }
 
@@ -105,9 +106,14 @@ class Pump {
     // Until there is a leash, or none can be had; a relay that is full is no answer yet.
     do {
       this.connecting = undefined;
-      this.guard(() => this.supervisor.leash(this));
+      this.guard(() => this.wake());
       await this.connecting;
     } while (this.connecting !== undefined && !this.isOver());
+  }
+
+  /** Finds out whether the socket may still begin: an origin can take longer to answer than a permit lasts. */
+  async answered() {
+    await this.guard(() => this.supervisor.answered(this));
   }
 
   /** The response to a handshake whose socket would end before it begins, or nothing. */
@@ -136,7 +142,7 @@ class Pump {
       this.listen(socket, "close", (event) => this.closed(side, event.code, event.reason));
       this.listen(socket, "error", () => this.closed(side, VANISHED));
     }
-    this.guard(() => this.arm(this.supervisor.open(this)));
+    this.guard(() => this.arm(this.supervisor.open()));
   }
 
   listen(socket, name, handler) {
@@ -305,8 +311,9 @@ class Pump {
       socket.accept();
       socket.binaryType = "arraybuffer";
       this.listen(socket, "message", ({ data }) => {
-        if (typeof data === "string") this.supervisor.pong();
-        else this.supervisor.leashSaid(this, new Uint8Array(data));
+        // A text is the answer to a ping.
+        const said = new Uint8Array(typeof data === "string" ? 0 : data);
+        this.supervisor.leashSaid(this, said);
       });
       const lost = () => {
         if (this.leash !== socket) return;

@@ -115,7 +115,7 @@ impl Supervisor {
         // While there is a request to tell where this is.
         isolate.relays.name(gate, Some(request));
         isolate.see_colo(request);
-        Self(Rc::new(Socket {
+        let socket = Rc::new(Socket {
             isolate,
             gate,
             watch: RefCell::new(watch),
@@ -126,12 +126,14 @@ impl Supervisor {
             ended: Cell::new(None),
             is_counted: Cell::new(true),
             is_leashed_to_own: Cell::new(false),
-            is_judging: Cell::new(false),
+            judging: RefCell::new(None),
             is_renewing: Cell::new(false),
             renewed_at: Cell::new(None),
             asked_at: Cell::new(None),
             is_one_too_many: Cell::new(false),
-        }))
+        });
+        socket.is_good(now);
+        Self(socket)
     }
 }
 
@@ -172,11 +174,6 @@ impl Supervisor {
         is_limited && self.0.gate.revokes() && self.0.watch.borrow().subject_tag().is_some()
     }
 
-    /// Makes the leash, if it is time.
-    pub fn leash(&self, pump: &Pump) {
-        self.0.make_leash(pump, now());
-    }
-
     /// The response to a handshake whose socket would end before it begins, if it would. From now on the
     /// relay is not to count it.
     #[must_use]
@@ -195,15 +192,20 @@ impl Supervisor {
         respond::deny(isolate, request, &head, &denial, now(), None)
     }
 
+    /// The origin has answered. What to wait for until it is known whether the socket may still be opened.
+    #[must_use]
+    pub fn answered(&self, pump: &Pump) -> Option<Promise> {
+        self.0.session.borrow_mut().opened(now());
+        let _ = self.wake(pump);
+        self.0.judging.borrow().clone()
+    }
+
     /// The socket is open. In how many milliseconds to wake.
     #[must_use]
-    pub fn open(&self, pump: &Pump) -> i32 {
-        let now = now();
+    pub fn open(&self) -> i32 {
         self.0.is_open.set(true);
         self.0.gate.tally().open_socket();
-        self.0.session.borrow_mut().opened(now);
-        self.0.is_good(now);
-        self.0.make_leash(pump, now);
+        self.0.session.borrow_mut().opened(now());
         self.0.next()
     }
 
@@ -309,12 +311,7 @@ impl Supervisor {
         self.0.next()
     }
 
-    /// The relay has answered a ping.
-    pub fn pong(&self) {
-        self.0.session.borrow_mut().leash.heard();
-    }
-
-    /// The relay has said something.
+    /// The relay has said something, or nothing but that it is there.
     #[wasm_bindgen(js_name = leashSaid)]
     pub fn leash_said(&self, pump: &Pump, said: &[u8]) {
         self.0.session.borrow_mut().leash.heard();

@@ -5,6 +5,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use js_sys::Promise;
 use wasm_bindgen::JsValue;
 
 use super::super::boot::{Isolate, Ready};
@@ -42,8 +43,8 @@ pub(super) struct Socket {
     pub(super) is_counted: Cell<bool>,
     /// Whether its leash is, or will be, to the relay that this isolate hands over its metrics to.
     pub(super) is_leashed_to_own: Cell<bool>,
-    /// Whether it is being judged at the moment, with something to be found out.
-    pub(super) is_judging: Cell<bool>,
+    /// It is being judged at the moment, with something to be found out.
+    pub(super) judging: RefCell<Option<Promise>>,
     pub(super) is_renewing: Cell<bool>,
     /// When the client last sent a fresh token.
     pub(super) renewed_at: Cell<Option<Millis>>,
@@ -177,16 +178,15 @@ impl Socket {
 
     /// Judges the token again, after something was found out, if that is asked for.
     fn judge(self: &Rc<Self>, pump: &Pump, first: Option<Question>) {
-        if self.is_judging.get() {
+        if self.judging.borrow().is_some() {
             return;
         }
         let mut findings = Findings::default();
         let mut is_refreshed = first.is_some();
         let first = first.or_else(|| self.judge_once(pump, &mut findings, &mut is_refreshed));
         let Some(question) = first else { return };
-        self.is_judging.set(true);
         let (socket, held) = (Rc::clone(self), pump.clone());
-        pump.keep(&glue::promise(async move {
+        let judging = glue::promise(async move {
             let mut question = Some(question);
             let mut turn = socket.watch.borrow().turn();
             while let Some(next) = question {
@@ -199,10 +199,12 @@ impl Socket {
                 question = socket.judge_once(&held, &mut findings, &mut is_refreshed);
             }
             socket.store(findings.take_change()).await;
-            socket.is_judging.set(false);
+            socket.judging.replace(None);
             held.arm(socket.next());
             JsValue::UNDEFINED
-        }));
+        });
+        pump.keep(&judging);
+        self.judging.replace(Some(judging));
     }
 
     /// Finds something out, and leaves what others should know in KV.

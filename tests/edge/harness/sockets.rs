@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use futures_util::{SinkExt, StreamExt};
@@ -52,17 +53,26 @@ pub struct Far {
 impl Sockets {
     /// One whose ends the test takes, see [`Sockets::next`]. `protocol` is chosen if it is offered.
     pub async fn start(protocol: Option<&'static str>) -> Self {
-        Self::listening(TcpListener::bind("127.0.0.1:0").await.unwrap(), protocol)
+        Self::listening(TcpListener::bind("127.0.0.1:0").await.unwrap(), protocol, None)
+    }
+
+    /// One that answers handshakes so late, and says "welcome" with it.
+    pub async fn late(delay: Duration) -> Self {
+        Self::listening(TcpListener::bind("127.0.0.1:0").await.unwrap(), None, Some(delay))
     }
 
     /// One whose ends take little before they are read, see [`Opening::narrow`].
     pub fn narrow() -> Self {
         let socket = narrow_socket();
         socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
-        Self::listening(socket.listen(64).unwrap(), None)
+        Self::listening(socket.listen(64).unwrap(), None, None)
     }
 
-    fn listening(listener: TcpListener, protocol: Option<&'static str>) -> Self {
+    fn listening(
+        listener: TcpListener,
+        protocol: Option<&'static str>,
+        delay: Option<Duration>,
+    ) -> Self {
         let addr = listener.local_addr().unwrap();
         let (sender, taken) = mpsc::unbounded_channel();
         let opened = Arc::new(AtomicUsize::new(0));
@@ -72,9 +82,12 @@ impl Sockets {
                 let (sender, count) = (sender.clone(), Arc::clone(&count));
                 tokio::spawn(async move {
                     count.fetch_add(1, Ordering::SeqCst);
-                    if let Some(far) = accept(stream, protocol).await {
-                        let _ = sender.send(far);
+                    tokio::time::sleep(delay.unwrap_or_default()).await;
+                    let Some(mut far) = accept(stream, protocol).await else { return };
+                    if delay.is_some() {
+                        let _ = far.socket.send(Message::text("welcome")).await;
                     }
+                    let _ = sender.send(far);
                 });
             }
         });

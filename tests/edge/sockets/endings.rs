@@ -69,6 +69,58 @@ async fn after_a_standstill_nothing_passes_that_nobody_could_judge_in_time() {
     gate.must_be_calm();
 }
 
+/// What a handshake was permitted by gets old while its origin is slow, and what that says first comes with its answer.
+#[tokio::test]
+async fn an_origin_that_answers_late_gets_no_socket_that_nobody_could_judge_in_time() {
+    let (sockets, relays) = (Sockets::late(Duration::from_secs(5)).await, Relays::start().await);
+    // Nothing tells a socket of a revocation but being judged again, and that takes its time.
+    relays.fail("/relay/leash", Fault::Down);
+    relays.fail("/relay/pull", Fault::Slow(Duration::from_millis(500)));
+    let nobody = Origin::absent().await;
+    let setup = sockets
+        .setup(Setup::new(&nobody).isolates(2).relays(&relays))
+        .set("clock_skew_seconds", 0)
+        .set("revocation.max_staleness_seconds", 4);
+    let gates = Gate::start_all(setup).await;
+    let tokens = [
+        token_with(json!({ "jti": "revoked" })),
+        token_with(json!({ "jti": "ended", "exp": now() + 5 })),
+        token_with(json!({ "jti": "good" })),
+    ];
+    let opening = |at: usize, path: &'static str| open(path).bearer(&tokens[at]);
+    let refused = |at: usize, path: &'static str| opening(at, path).refused_at(&gates[0]);
+    let revoking = async {
+        eventually("all have asked", async || sockets.count() == 3).await;
+        revoke(&gates[1], json!({ "jti": "revoked" })).await;
+    };
+    let (revoked, ended, mut near, ()) = tokio::join!(
+        refused(0, "/revoked"),
+        refused(1, "/ended"),
+        opening(2, "/good").at(&gates[0]),
+        revoking
+    );
+    revoked.must_be(401, "revoked_token");
+    ended.must_be(401, "expired_token");
+    assert_eq!(received(&mut near).await, Message::text("welcome"));
+    // Who got no socket has none at the origin either.
+    for _ in 0..3 {
+        let mut far = sockets.next().await;
+        if far.target == "/good" {
+            must_be_open(&mut near, &mut far.socket).await;
+        } else {
+            assert_eq!(ending(&mut far.socket).await, None, "{}", far.target);
+        }
+    }
+    // The same where nobody can tell any more.
+    let failing = async {
+        eventually("it has asked", async || sockets.count() == 4).await;
+        relays.fail("/", Fault::Down);
+    };
+    let (unknown, ()) = tokio::join!(refused(2, "/"), failing);
+    unknown.must_be(503, "auth_unavailable");
+    gates[0].must_be_calm();
+}
+
 #[tokio::test]
 async fn limits_end_a_socket_and_say_so() {
     let sockets = Sockets::start(None).await;
