@@ -1,5 +1,13 @@
 //! The readings of a request path.
-#![allow(clippy::expect_used, reason = "clippy does not take the helpers of a test for a test")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    unreachable_pub,
+    reason = "clippy does not take the helpers of a test for a test"
+)]
+
+#[path = "support/vectors.rs"]
+mod vectors;
 
 use edgeward::core::path::{MAX_PATH_BYTES, PathError, RequestPath};
 use proptest::prelude::*;
@@ -310,12 +318,7 @@ proptest! {
 /// `tests/integration/security/normalization_test.go`, Apache-2.0), where they are at hand.
 #[test]
 fn the_literal_of_istios_targets_agrees_with_an_independent_url_parser() {
-    let file =
-        concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/vectors/istio_path_normalisation.jsonl");
-    let Ok(lines) = std::fs::read_to_string(file) else {
-        println!("skipped: {file} is absent");
-        return;
-    };
+    let Some(lines) = vectors::read("istio_path_normalisation.jsonl") else { return };
     let mut compared = 0;
     for line in lines.lines() {
         let case: serde_json::Value = serde_json::from_str(line).unwrap();

@@ -481,7 +481,7 @@ pub(crate) fn authenticate<'k, E: SignatureEngine>(
     let could_be = |key: &&ReadyKey<E::Key>| {
         E::HIDES_UNKNOWN_KEYS && key.description.serves(algorithm) && key.takes(signature.len())
     };
-    let other = keys.iter().find(could_be);
+    let other = black_box(keys.iter().find(could_be));
     // (6)
     let (candidates, none) = match keys::select(keys, key_id, algorithm) {
         Ok(chosen) => (chosen, None),

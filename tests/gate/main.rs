@@ -37,6 +37,8 @@ mod timing;
 #[allow(dead_code, reason = "the benchmarks use the rest of it")]
 #[path = "../support/usual.rs"]
 mod usual;
+#[path = "../support/vectors.rs"]
+mod vectors;
 #[allow(dead_code, reason = "the benchmarks use the rest of it")]
 #[path = "../support/verified.rs"]
 mod verified;

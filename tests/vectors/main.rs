@@ -13,6 +13,8 @@
 
 #[path = "../support/probe.rs"]
 mod probe;
+#[path = "../support/vectors.rs"]
+mod vectors;
 #[path = "../support/workerd.rs"]
 mod workerd;
 

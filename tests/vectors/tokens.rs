@@ -1,10 +1,8 @@
 //! Whole tokens and key sets from public collections that are not part of this repository. They
-//! are taken from `../shared/vectors`; a file that is not there is reported as skipped.
+//! are taken from where they are at hand; a file that is not is reported as skipped.
 //!
 //! The claims are not looked at, since few of these tokens have any: what is tested is structure,
 //! strictness of the header, the choice of the key and the signature.
-
-use std::fs;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -12,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::judged::{none_of, verdicts};
 use super::probe::Probe;
-use super::workerd::root;
+use super::vectors;
 
 /// A token with the keys that may verify it.
 #[derive(Deserialize)]
@@ -96,9 +94,6 @@ async fn no_key_of_a_bad_key_set_is_usable() {
 
 /// The cases of a file, one on each line.
 fn read<T: DeserializeOwned>(file: &str) -> Option<Vec<T>> {
-    let Ok(text) = fs::read_to_string(root().join("../shared/vectors").join(file)) else {
-        println!("skipped: ../shared/vectors/{file} is not there");
-        return None;
-    };
+    let text = vectors::read(file)?;
     Some(text.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
 }

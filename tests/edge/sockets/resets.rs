@@ -64,6 +64,7 @@ async fn a_handshake_that_fails_at_the_origin_after_its_instance_has_ended_is_co
     let (reply, ()) = futures_util::future::join(opening.refused_at(&gate), fails).await;
     reply.must_be(502, "origin_unreachable");
     assert_eq!(gate.report().await["requests"]["denied"], json!({ "origin_failed": 1 }));
+    gate.logged(&["origin_failed"]).await;
     let lines = gate.log().matches("origin_failed").count();
     assert_eq!(lines, 1, "{}", gate.log());
 }
