@@ -131,8 +131,8 @@ impl Session {
         None
     }
 
-    /// The origin has answered: from now on there can be messages, once it is looked at where that is due. It was not
-    /// late before.
+    /// The origin has answered: from now on there can be messages. However long that took, being judged is at most due
+    /// now, and not late.
     pub fn opened(&mut self, now: Millis) {
         self.last_message_at = now;
         self.check_at = self.check_at.map(|at| at.max(now));
@@ -394,7 +394,7 @@ mod tests {
             closing.close(NOW);
             assert_eq!(closing.message(Side::Client, 1, sent, 0, NOW + after), message);
         }
-        // Who waits for the origin cannot be late.
+        // However long its origin took, it is due then, and not late.
         let mut slow = open(TERMS);
         slow.opened(NOW + 50_000);
         assert_eq!(slow.wake(NOW + 50_000), Due::Check);
