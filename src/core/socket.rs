@@ -44,6 +44,8 @@ pub struct Session {
     backlogs: [Backlog; 2],
     last_message_at: Millis,
     check_at: Option<Millis>,
+    /// Until when the list of revocations counts that it was judged by, if it did.
+    list_lapses_at: Option<Millis>,
     in_doubt_since: Option<Millis>,
     closing_since: Option<Millis>,
 }
@@ -85,20 +87,22 @@ impl Session {
             backlogs: [Backlog::default(); 2],
             last_message_at: now,
             check_at: terms.check_ms.map(spread),
+            list_lapses_at: None,
             in_doubt_since: None,
             closing_since: None,
         }
     }
 
     /// Why nothing may pass at `now`, if nothing may: its token is over, or it is late to be judged by as much as
-    /// there is between two checks. A runtime that stood still may hear messages before its timers, and nobody judges
-    /// it again while the other side still has something to say to one that has closed.
+    /// there is between two checks. A runtime that stood still may hear messages before its timers. Nobody judges it
+    /// again while one side still has something to say to the other, which has closed: no later than its list counts.
     #[inline(never)]
     fn lapsed(&self, now: Millis) -> Option<Ending> {
         if self.terms.expires_at.is_some_and(|at| now >= at) {
             Some(Ending::TokenExpired)
         } else {
-            let is_late = self.check_at.is_some_and(|at| now.saturating_sub(at) >= self.check_ms());
+            let is_late = self.check_at.is_some_and(|at| now.saturating_sub(at) >= self.check_ms())
+                || self.is_closing() && self.list_lapses_at.is_some_and(|at| now >= at);
             is_late.then_some(Ending::SupervisionLost)
         }
     }
@@ -131,9 +135,9 @@ impl Session {
         None
     }
 
-    /// The origin has answered: from now on there can be messages. However long that took, being judged is at most due
-    /// now, and not late.
-    pub fn opened(&mut self, now: Millis) {
+    /// There are no messages before the origin has answered: however long that takes, nobody is idle, and being judged
+    /// is at most due now, and not late.
+    pub fn opening(&mut self, now: Millis) {
         self.last_message_at = now;
         self.check_at = self.check_at.map(|at| at.max(now));
     }
@@ -190,12 +194,14 @@ impl Session {
         u32::try_from(first.saturating_sub(now).clamp(0, most)).ok()
     }
 
-    /// It was judged and found good. What that rests on counts until `lapses_at`, if that is known, and
-    /// is looked at then.
-    pub fn is_good(&mut self, lapses_at: Option<Millis>, now: Millis) {
+    /// It was judged and found good. The list of revocations that this rests on, and the rest, count until then, if
+    /// that is known, and are looked at then.
+    pub fn is_good(&mut self, list: Option<Millis>, rest: Option<Millis>, now: Millis) {
         self.in_doubt_since = None;
         // What has lapsed already, and serves, is no reason to look without end.
-        if let Some(at) = lapses_at.filter(|at| *at > now) {
+        let [list, rest] = [list, rest].map(|at| at.filter(|at| *at > now));
+        self.list_lapses_at = list;
+        for at in [list, rest].into_iter().flatten() {
             self.check_at = self.check_at.map(|check_at| check_at.min(at));
         }
     }
@@ -286,11 +292,13 @@ mod tests {
     fn it_is_looked_at_when_what_it_rests_on_lapses() {
         let mut session = open(TERMS);
         assert_eq!(session.wake(NOW + 5_000), Due::Check);
-        session.is_good(Some(NOW + 7_000), NOW + 5_000);
+        session.is_good(None, Some(NOW + 7_000), NOW + 5_000);
         assert_eq!(session.next_ms(NOW + 5_000), Some(2_000));
         assert_eq!(session.wake(NOW + 7_000), Due::Check);
-        session.is_good(Some(NOW + 7_000), NOW + 7_000);
-        assert_eq!(session.next_ms(NOW + 7_000), Some(10_000));
+        session.is_good(Some(NOW + 9_000), Some(NOW + 7_000), NOW + 7_000);
+        assert_eq!(session.next_ms(NOW + 7_000), Some(2_000));
+        session.is_good(None, None, NOW + 8_000);
+        assert_eq!(session.next_ms(NOW + 8_000), Some(1_000));
     }
 
     #[test]
@@ -300,7 +308,7 @@ mod tests {
         assert_eq!(session.wake(NOW + 10_000), Due::Check);
         assert_eq!(session.wake(NOW + 20_000), Due::Check);
         assert_eq!(session.is_in_doubt(NOW + 29_999), None);
-        session.is_good(None, NOW + 29_999);
+        session.is_good(None, None, NOW + 29_999);
         for seconds in [30, 40, 50] {
             assert_eq!(session.wake(NOW + seconds * 1_000), Due::Check);
             assert_eq!(session.is_in_doubt(NOW + seconds * 1_000), None);
@@ -396,15 +404,37 @@ mod tests {
         }
         // However long its origin took, it is due then, and not late.
         let mut slow = open(TERMS);
-        slow.opened(NOW + 50_000);
+        slow.opening(NOW + 50_000);
         assert_eq!(slow.wake(NOW + 50_000), Due::Check);
+    }
+
+    #[test]
+    fn what_comes_after_one_side_has_closed_passes_while_the_list_counts() {
+        let sent = Sent::default();
+        for (list, rest, last) in [
+            (Some(8_000), None, 7_999),
+            // It is late before that.
+            (Some(20_000), None, 14_999),
+            // It is looked at again when the list lapses, and late by a whole pause after that where it is not closing.
+            (None, Some(2_000), 11_999),
+            // What has lapsed serves.
+            (Some(0), None, 14_999),
+        ] {
+            let mut session = open(TERMS);
+            let at = |after: Option<Millis>| after.map(|after| NOW + after);
+            session.is_good(at(list), at(rest), NOW);
+            session.close(NOW);
+            assert_eq!(session.message(Side::Client, 1, sent, 0, NOW + last), None);
+            let ending = session.message(Side::Client, 1, sent, 0, NOW + last + 1);
+            assert_eq!(ending, Some(Ending::SupervisionLost));
+        }
     }
 
     #[test]
     fn idle_time_counts_from_when_it_is_open() {
         let mut session =
             open(Terms { expires_at: None, check_ms: None, idle_ms: Some(1_000), ..TERMS });
-        session.opened(NOW + 5_000);
+        session.opening(NOW + 5_000);
         assert_eq!(session.wake(NOW + 5_999), Due::Nothing);
         assert_eq!(session.wake(NOW + 6_000), Due::End(Ending::IdleTimeout));
     }

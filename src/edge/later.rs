@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use js_sys::Promise;
 use wasm_bindgen::JsValue;
 use web_sys::Request;
 
@@ -89,7 +90,7 @@ impl Waiting {
                 let request = &self.request;
                 let change =
                     find_out(isolate, gate, Some(request), other, &mut self.findings).await;
-                store(isolate, &self.context, change);
+                store(isolate, change, |promise| self.context.wait_until(promise));
             }
         }
     }
@@ -113,7 +114,7 @@ impl Waiting {
             let (context, told) = (self.context.clone(), Rc::clone(&told));
             glue::promise(async move {
                 let mut heard = inquire(isolate, gate, inquiry).await;
-                store(isolate, &context, heard.change.take());
+                store(isolate, heard.change.take(), |promise| context.wait_until(promise));
                 told.replace(Some(heard));
                 JsValue::UNDEFINED
             })
@@ -198,7 +199,7 @@ pub(super) fn after_decision(
     findings: &mut Findings,
     now: Millis,
 ) {
-    store(isolate, context, findings.take_change());
+    store(isolate, findings.take_change(), |promise| context.wait_until(promise));
     if gate.take_list_due() {
         isolate.see_colo(request);
         drop(revocations::refresh_later(isolate, gate, Clone::clone(request), context));
@@ -210,10 +211,14 @@ pub(super) fn after_decision(
     metrics::watch(isolate, gate, Some(request), now, |promise| context.wait_until(promise));
 }
 
-/// Leaves something in KV for other isolates, after the response.
-fn store(isolate: &'static Isolate, context: &Context, change: Option<KvChange>) {
+/// Leaves something in KV for other isolates. Nobody waits for that: `keep` sees to it that it is done.
+pub(super) fn store(
+    isolate: &'static Isolate,
+    change: Option<KvChange>,
+    keep: impl FnOnce(&Promise),
+) {
     let Some(change) = change else { return };
-    context.wait_until(&glue::promise(async move {
+    keep(&glue::promise(async move {
         isolate.kv.apply(&change).await;
         JsValue::UNDEFINED
     }));

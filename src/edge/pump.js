@@ -29,6 +29,9 @@ const MOST_RENEWAL = 65_536 + 100;
 // none.
 const MOST_REASON_BYTES = 123;
 
+// As `Supervisor.end` takes it.
+const ORIGIN_IS_GONE = 0;
+
 // As `Supervisor.wake` says it.
 const NEVER = -1;
 const CUT_OFF = -2;
@@ -213,7 +216,7 @@ class Pump {
       this.abort.abort();
       this.finish();
     } else if (code === VANISHED && !this.isEnded && !this.over[CLIENT]) {
-      this.supervisor.originIsGone(this);
+      this.supervisor.end(this, ORIGIN_IS_GONE);
     } else if (!this.isEnded) {
       this.tell(1 - side, code === VANISHED ? NO_CODE : code, reason);
     }
@@ -318,7 +321,7 @@ class Pump {
       const lost = () => {
         if (this.leash !== socket) return;
         this.leash = undefined;
-        this.arm(this.supervisor.leashLost());
+        this.arm(this.supervisor.notLeashed(0));
       };
       this.listen(socket, "close", lost);
       this.listen(socket, "error", lost);

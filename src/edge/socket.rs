@@ -195,7 +195,6 @@ impl Supervisor {
     /// The origin has answered. What to wait for until it is known whether the socket may still be opened.
     #[must_use]
     pub fn answered(&self, pump: &Pump) -> Option<Promise> {
-        self.0.session.borrow_mut().opened(now());
         let _ = self.wake(pump);
         self.0.judging.borrow().clone()
     }
@@ -205,7 +204,7 @@ impl Supervisor {
     pub fn open(&self) -> i32 {
         self.0.is_open.set(true);
         self.0.gate.tally().open_socket();
-        self.0.session.borrow_mut().opened(now());
+        self.0.session.borrow_mut().opening(now());
         self.0.next()
     }
 
@@ -233,18 +232,10 @@ impl Supervisor {
         ending.map_or(0, |ending| ending as u32 + 1)
     }
 
-    /// Ends the socket, as [`Supervisor::message`] has said.
+    /// Ends the socket, as [`Supervisor::message`] has said, or, with 0, because the origin is gone.
     pub fn end(&self, pump: &Pump, number: u32) {
         let position = usize::try_from(number).unwrap_or_default().wrapping_sub(1);
-        if let Some(ending) = Ending::ALL.get(position) {
-            self.0.end(pump, *ending);
-        }
-    }
-
-    /// The origin is gone.
-    #[wasm_bindgen(js_name = originIsGone)]
-    pub fn origin_is_gone(&self, pump: &Pump) {
-        self.0.end(pump, Ending::OriginUnreachable);
+        self.0.end(pump, Ending::ALL.get(position).copied().unwrap_or(Ending::OriginUnreachable));
     }
 
     /// It is gone. Nothing may be begun for one that is cut off.
@@ -269,6 +260,9 @@ impl Supervisor {
     #[must_use]
     pub fn wake(&self, pump: &Pump) -> i32 {
         let now = now();
+        if !self.0.is_open.get() {
+            self.0.session.borrow_mut().opening(now);
+        }
         let due = self.0.session.borrow_mut().wake(now);
         match due {
             Due::Nothing => {}
@@ -287,15 +281,7 @@ impl Supervisor {
         self.0.next()
     }
 
-    /// The leash is lost. In how many milliseconds to wake.
-    #[wasm_bindgen(js_name = leashLost)]
-    #[must_use]
-    pub fn leash_lost(&self) -> i32 {
-        self.0.lose_leash(now());
-        self.0.next()
-    }
-
-    /// The leash could not be made: the relay's status, or 0. In how many milliseconds to wake.
+    /// The leash could not be made: the relay's status, or 0; also where it is lost. In how many milliseconds to wake.
     #[wasm_bindgen(js_name = notLeashed)]
     #[must_use]
     pub fn not_leashed(&self, status: u16) -> i32 {

@@ -50,6 +50,8 @@ pub(super) struct Revocations {
     due: Cell<bool>,
     /// When the last refresh by the relay itself began that was good.
     asked_relay_at: Cell<Option<Millis>>,
+    /// When a leash was last used to ask what is new.
+    pub(super) asked_leash_at: Cell<Millis>,
     /// How old it was at most when a request went by it, in milliseconds, since that was last told.
     oldest_use: Cell<Millis>,
 }
@@ -103,6 +105,7 @@ impl Revocations {
             changes: Cell::new(0),
             due: Cell::new(false),
             asked_relay_at: Cell::new(None),
+            asked_leash_at: Cell::new(0),
             oldest_use: Cell::new(0),
         }
     }

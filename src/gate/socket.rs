@@ -301,15 +301,26 @@ impl<E: SignatureEngine> Gate<E> {
         }
     }
 
-    /// Whether the list is to be refreshed for sockets: it is older than that, in milliseconds, and not
-    /// fresh, and nobody does it or has just tried.
-    #[must_use]
-    pub fn list_is_due(&self, least_ms: Millis, now: Millis) -> bool {
-        self.revocations.as_ref().is_some_and(|revocations| {
-            let step = revocations.step(now);
-            matches!(step, Step::FetchInBackground | Step::Fetch)
-                && revocations.known_at().is_none_or(|at| now.saturating_sub(at) >= least_ms)
-        })
+    /// Whether the list is to be refreshed for a socket: it is older than that, in milliseconds, and not
+    /// fresh, and nobody does it or has just tried. Over a leash it is when no leash has just tried: what has failed
+    /// without one says nothing about it. Who hears that it is has to ask.
+    pub fn list_is_due(&self, least_ms: Millis, is_leashed: bool, now: Millis) -> bool {
+        let Some(revocations) = &self.revocations else { return false };
+        let refresh_ms = self.settings.revocation.refresh_seconds.saturating_mul(1_000);
+        let is_within = |at: Millis, most: Millis| (0..most).contains(&now.saturating_sub(at));
+        let step = revocations.step(now);
+        if revocations.known_at().is_some_and(|at| is_within(at, least_ms.max(refresh_ms))) {
+            return false;
+        }
+        if !is_leashed {
+            return matches!(step, Step::FetchInBackground | Step::Fetch);
+        }
+        let asked_at = &revocations.asked_leash_at;
+        let is_due = !is_within(asked_at.get(), refresh_ms);
+        if is_due {
+            asked_at.set(now);
+        }
+        is_due
     }
 
     /// Until when the list counts, if it does.

@@ -217,19 +217,27 @@ fn a_notice_that_is_late_does_not_revoke_what_was_undone_since() {
 #[test]
 fn a_list_is_due_when_nobody_refreshes_it() {
     let gate = setup().gate();
-    let is_due = |passed| gate.list_is_due(0, THEN + passed);
+    let is_due = |passed| gate.list_is_due(0, false, THEN + passed);
     assert!(is_due(0));
     refresh(&gate, &[], THEN);
     assert!(!is_due(999));
     assert!(is_due(1_000));
-    assert!(!gate.list_is_due(5_000, THEN + 4_999), "nobody needs it so soon");
-    assert!(gate.list_is_due(5_000, THEN + 5_000));
+    assert!(!gate.list_is_due(5_000, false, THEN + 4_999), "nobody needs it so soon");
+    assert!(gate.list_is_due(5_000, false, THEN + 5_000));
     gate.begin_list(THEN + 1_000);
     assert!(!is_due(1_001));
     gate.list_was_not_refreshed(THEN + 1_500);
     assert!(!is_due(2_499));
     assert!(is_due(2_500));
-    assert!(!Setup::new(&["HS256"], &Signer::hmac(1)).gate().list_is_due(0, THEN));
+    // Over a leash it is when none has just tried, whatever came of what others did.
+    let is_due = |passed| gate.list_is_due(5_000, true, THEN + passed);
+    assert!(!is_due(4_999));
+    gate.begin_list(THEN + 5_000);
+    gate.list_was_not_refreshed(THEN + 5_000);
+    assert!(is_due(5_000));
+    assert!(!is_due(5_999), "it has just been asked");
+    assert!(is_due(6_000));
+    assert!(!Setup::new(&["HS256"], &Signer::hmac(1)).gate().list_is_due(0, false, THEN));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use wasm_bindgen::JsValue;
 
 use super::super::boot::{Isolate, Ready};
 use super::super::crypto::RuntimeCrypto;
-use super::super::later::find_out;
+use super::super::later::{find_out, store};
 use super::super::objects::address;
 use super::super::revocations::{self, Heard};
 use super::super::{glue, keys, log, now};
@@ -67,12 +67,14 @@ impl Socket {
         }
         self.ended.set(Some(ending));
         self.session.borrow_mut().close(now());
-        self.gate.tally().end_socket(ending);
-        let watch = self.watch.borrow();
-        let provider = watch.provider().map(|at| self.gate.provider_name(at));
-        let whose = (provider, watch.subject_tag());
-        log::socket_ended(self.isolate, ending, &self.path, whose, self.began_at, now());
-        drop(watch);
+        // Before that, it is a request that is denied.
+        if self.is_open.get() {
+            self.gate.tally().end_socket(ending);
+            let watch = self.watch.borrow();
+            let provider = watch.provider().map(|at| self.gate.provider_name(at));
+            let whose = (provider, watch.subject_tag());
+            log::socket_ended(self.isolate, ending, &self.path, whose, self.began_at, now());
+        }
         pump.end(ending.code(), ending.name());
         // Whoever does not answer the Close frame is cut off.
         pump.arm(self.next());
@@ -148,10 +150,11 @@ impl Socket {
                 JsValue::UNDEFINED
             }));
         }
+        let counts = self.gate.list_lapses_at().is_some_and(|at| at > now);
+        let is_leashed = counts && self.session.borrow().leash.is_up();
         // Often enough for two checks more within the bound, and no oftener.
-        if self.gate.list_is_due(self.session.borrow().check_ms() / 2, now) {
-            let counts = self.gate.list_lapses_at().is_some_and(|at| at > now);
-            if counts && self.session.borrow().leash.is_up() {
+        if self.gate.list_is_due(self.session.borrow().check_ms() / 2, is_leashed, now) {
+            if is_leashed {
                 // One message, and no request of which the platform counts so and so many. What comes of it
                 // is judged when it comes.
                 let position = self.gate.begin_list(now);
@@ -190,7 +193,7 @@ impl Socket {
             let mut question = Some(question);
             let mut turn = socket.watch.borrow().turn();
             while let Some(next) = question {
-                socket.find_out(next, &mut findings).await;
+                socket.find_out(&held, next, &mut findings).await;
                 if turn != socket.watch.borrow().turn() {
                     // It has another token by now, about which nothing was found out.
                     turn = socket.watch.borrow().turn();
@@ -198,7 +201,7 @@ impl Socket {
                 }
                 question = socket.judge_once(&held, &mut findings, &mut is_refreshed);
             }
-            socket.store(findings.take_change()).await;
+            socket.store(&held, findings.take_change());
             socket.judging.replace(None);
             held.arm(socket.next());
             JsValue::UNDEFINED
@@ -208,15 +211,13 @@ impl Socket {
     }
 
     /// Finds something out, and leaves what others should know in KV.
-    async fn find_out(&self, question: Question, findings: &mut Findings) {
+    async fn find_out(&self, pump: &Pump, question: Question, findings: &mut Findings) {
         let change = find_out(self.isolate, self.gate, None, question, findings).await;
-        self.store(change).await;
+        self.store(pump, change);
     }
 
-    async fn store(&self, change: Option<KvChange>) {
-        if let Some(change) = change {
-            self.isolate.kv.apply(&change).await;
-        }
+    fn store(&self, pump: &Pump, change: Option<KvChange>) {
+        store(self.isolate, change, |promise| pump.keep(promise));
     }
 
     /// What has to be found out first, if anything. `is_refreshed`: whether the list was refreshed for
@@ -257,10 +258,8 @@ impl Socket {
 
     /// It was judged, and is good until something that it rests on lapses.
     pub(super) fn is_good(&self, now: Millis) {
-        let mut session = self.session.borrow_mut();
-        for lapses_at in [self.gate.list_lapses_at(), self.watch.borrow().counts_until()] {
-            session.is_good(lapses_at, now);
-        }
+        let rest = self.watch.borrow().counts_until();
+        self.session.borrow_mut().is_good(self.gate.list_lapses_at(), rest, now);
     }
 
     /// The relay tells of revocations that may be about this token.
@@ -296,13 +295,13 @@ impl Socket {
             let renewal = gate.renew(&mut self.watch.borrow_mut(), token, now, &mut findings);
             match renewal {
                 Renewal::Ask(question) => {
-                    self.find_out(question, &mut findings).await;
+                    self.find_out(pump, question, &mut findings).await;
                 }
                 Renewal::Renewed(until) => {
                     let watch = self.watch.borrow();
+                    self.is_good(now);
                     let mut session = self.session.borrow_mut();
                     session.renew(watch.expires_at());
-                    session.is_good(watch.counts_until(), now);
                     if watch.tags() != tags {
                         // Something else can revoke it.
                         session.leash.replace(now);
@@ -321,7 +320,7 @@ impl Socket {
                 }
             }
         };
-        self.store(findings.take_change()).await;
+        self.store(pump, findings.take_change());
         self.is_renewing.set(false);
         self.say(pump, &answer.to_string());
         self.make_leash(pump, now());

@@ -107,6 +107,8 @@ async fn an_origin_that_answers_late_gets_no_socket_that_nobody_could_judge_in_t
         let mut far = sockets.next().await;
         if far.target == "/good" {
             must_be_open(&mut near, &mut far.socket).await;
+            near.close(None).await.unwrap();
+            ending(&mut far.socket).await;
         } else {
             assert_eq!(ending(&mut far.socket).await, None, "{}", far.target);
         }
@@ -118,6 +120,10 @@ async fn an_origin_that_answers_late_gets_no_socket_that_nobody_could_judge_in_t
     };
     let (unknown, ()) = tokio::join!(refused(2, "/"), failing);
     unknown.must_be(503, "auth_unavailable");
+    // They are requests that were denied, and no sockets that have ended.
+    let report = gates[0].report().await;
+    assert_eq!(report["websockets"], json!({ "open": 0, "opened": 1, "ended": {} }));
+    assert!(!gates[0].log().contains("websocket_ended"), "{}", gates[0].log());
     gates[0].must_be_calm();
 }
 

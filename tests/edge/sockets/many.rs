@@ -1,5 +1,7 @@
 //! Many sockets at once, and how many there may be.
 
+use std::time::Duration;
+
 use futures_util::{SinkExt, StreamExt, future};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -31,6 +33,31 @@ async fn a_subject_has_no_more_sockets_than_it_may() {
     // Nobody is refused because a relay is away.
     relays.fail("/relay/leash", Fault::Down);
     opening("alice").at(&gate).await;
+    gate.must_be_calm();
+}
+
+/// Where the relay counts, timers run before the origin has answered.
+#[tokio::test]
+async fn nobody_is_idle_or_late_before_the_origin_has_answered() {
+    let (sockets, relays) = (Sockets::late(Duration::from_secs(6)).await, Relays::start().await);
+    let gate = gate(&sockets, |setup| {
+        setup
+            .relays(&relays)
+            .set("websocket.max_sockets_per_subject", 1)
+            .set("websocket.idle_timeout_seconds", 1)
+            .set("revocation.max_staleness_seconds", 4)
+    })
+    .await;
+    let standstill = async {
+        eventually("the origin is asked", async || sockets.count() == 1).await;
+        gate.stand_still();
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        gate.go_on();
+    };
+    let (mut near, ()) = tokio::join!(open("/").bearer(&token()).at(&gate), standstill);
+    assert_eq!(received(&mut near).await, Message::text("welcome"));
+    // From then on it can be.
+    assert_eq!(ending(&mut near).await, Some((4408, "idle_timeout".to_owned())));
     gate.must_be_calm();
 }
 

@@ -1,5 +1,7 @@
 //! When an instance of the wasm ends, the sockets that it supervised end, and nobody else's.
 
+use std::time::Duration;
+
 use futures_util::SinkExt;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -45,6 +47,26 @@ async fn the_sockets_of_an_instance_end_with_it_and_leave_those_of_the_next_alon
     for second in &seconds {
         assert!(seconds.iter().filter(|it| *it == second).count() <= 2, "{log}");
     }
+}
+
+#[tokio::test]
+async fn a_handshake_that_is_judged_again_while_its_instance_ends_has_an_answer() {
+    let (sockets, relays) = (Sockets::late(Duration::from_secs(4)).await, Relays::start().await);
+    let setup = |setup: Setup| setup.relays(&relays).set("revocation.max_staleness_seconds", 4);
+    let gate = gate(&sockets, setup).await;
+    let resets = async {
+        eventually("the origin is asked", async || sockets.count() == 1).await;
+        relays.fail("/relay/pull", Fault::Hang);
+        let before = relays.calls("/relay/pull");
+        eventually("it is judged", async || relays.calls("/relay/pull") > before).await;
+        relays.reset(&gate).await;
+    };
+    let (reply, ()) = tokio::join!(open("/").bearer(&token()).refused_at(&gate), resets);
+    // As for a request that waits for the same.
+    assert_eq!((reply.status, reply.text().as_str()), (500, "Internal Server Error"));
+    relays.mend();
+    let mut near = open("/").bearer(&token()).at(&gate).await;
+    assert_eq!(received(&mut near).await, Message::text("welcome"));
 }
 
 #[tokio::test]

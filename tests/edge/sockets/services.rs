@@ -55,6 +55,34 @@ async fn a_socket_is_connected_in_degraded_mode_while_the_auth_service_is_away()
 }
 
 #[tokio::test]
+async fn a_handshake_that_is_judged_again_does_not_wait_for_what_that_leaves_in_kv() {
+    let (sockets, kv) = (Sockets::late(Duration::from_secs(3)).await, Kv::start().await);
+    let service = says(json!({ "active": true })).await;
+    // What an outage may be passed by is kept for long enough to be left there.
+    let (gate, _relays) = asking_gate(&sockets, &service, |setup| {
+        setup
+            .kv(&kv)
+            .var("ALLOW_DEGRADED_AUTH", "true")
+            .set("providers.0.introspection.on_outage", "stale")
+    })
+    .await;
+    let verdicts = || {
+        let mut entries = kv.entries();
+        entries.retain(|key, _| key.starts_with("validation:"));
+        entries
+    };
+    let slows = async {
+        eventually("its verdict is stored", async || !verdicts().is_empty()).await;
+        kv.faults.set(Mode::Slow(Duration::from_secs(3))).await;
+        verdicts()
+    };
+    let (_near, before) = tokio::join!(open("/").bearer(&token()).at(&gate), slows);
+    assert_eq!((service.count(INTROSPECT), verdicts()), (2, before.clone()));
+    eventually("the next one is stored all the same", async || verdicts() != before).await;
+    gate.must_be_calm();
+}
+
+#[tokio::test]
 async fn a_socket_ends_when_the_auth_service_calls_its_token_inactive() {
     let sockets = Sockets::start(None).await;
     let is_active = Arc::new(AtomicBool::new(true));
