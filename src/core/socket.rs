@@ -44,7 +44,7 @@ pub struct Session {
     backlogs: [Backlog; 2],
     last_message_at: Millis,
     check_at: Option<Millis>,
-    /// Until when the list of revocations counts that it was judged by, if it did.
+    /// Until when the list of revocations counts that it was judged by last, if it was, and if that ends.
     list_lapses_at: Option<Millis>,
     in_doubt_since: Option<Millis>,
     closing_since: Option<Millis>,
@@ -101,8 +101,10 @@ impl Session {
         if self.terms.expires_at.is_some_and(|at| now >= at) {
             Some(Ending::TokenExpired)
         } else {
-            let is_late = self.check_at.is_some_and(|at| now.saturating_sub(at) >= self.check_ms())
-                || self.is_closing() && self.list_lapses_at.is_some_and(|at| now >= at);
+            let is_late = self.check_at.is_some_and(|at| {
+                now.saturating_sub(at) >= self.check_ms()
+                    || self.is_closing() && self.list_lapses_at.is_some_and(|at| now >= at)
+            });
             is_late.then_some(Ending::SupervisionLost)
         }
     }
@@ -209,6 +211,7 @@ impl Session {
     /// It could not be judged, because something behind us gives no answer. Whether it ends by that:
     /// nobody is to lose a socket over a moment.
     pub fn is_in_doubt(&mut self, now: Millis) -> Option<Ending> {
+        self.list_lapses_at = None;
         let since = *self.in_doubt_since.get_or_insert(now);
         let ends_at = since.saturating_add(self.terms.doubt_ms);
         self.check_at = self.check_at.map(|check_at| check_at.min(ends_at));
@@ -415,7 +418,7 @@ mod tests {
             (Some(8_000), None, 7_999),
             // It is late before that.
             (Some(20_000), None, 14_999),
-            // It is looked at again when the list lapses, and late by a whole pause after that where it is not closing.
+            // When anything else lapses it is looked at again, and is late by a whole pause after that.
             (None, Some(2_000), 11_999),
             // What has lapsed serves.
             (Some(0), None, 14_999),
@@ -427,6 +430,16 @@ mod tests {
             assert_eq!(session.message(Side::Client, 1, sent, 0, NOW + last), None);
             let ending = session.message(Side::Client, 1, sent, 0, NOW + last + 1);
             assert_eq!(ending, Some(Ending::SupervisionLost));
+            // Where nobody can tell, or there is nothing to tell, the list is not what it rests on.
+            let mut doubtful = open(TERMS);
+            doubtful.is_good(at(list), at(rest), NOW);
+            assert_eq!(doubtful.is_in_doubt(NOW), None);
+            let mut public = open(Terms { check_ms: None, ..TERMS });
+            public.is_good(at(list), at(rest), NOW);
+            for mut session in [doubtful, public] {
+                session.close(NOW);
+                assert_eq!(session.message(Side::Client, 1, sent, 0, NOW + 8_000), None);
+            }
         }
     }
 

@@ -323,9 +323,12 @@ impl<E: SignatureEngine> Gate<E> {
         is_due
     }
 
-    /// Until when the list counts, if it does.
+    /// Until when the list counts, if it does, and if that matters: the operator can let it serve for longer.
     #[must_use]
     pub fn list_lapses_at(&self) -> Option<Millis> {
+        if self.serves_stale() {
+            return None;
+        }
         let bound_ms = self.settings.revocation.max_staleness_seconds.saturating_mul(1_000);
         Some(self.revocations.as_ref()?.known_at()?.saturating_add(bound_ms))
     }

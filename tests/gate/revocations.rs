@@ -206,6 +206,8 @@ fn an_old_list_serves_only_where_both_the_table_and_the_switch_say_so() {
         let late = THEN + 40_000;
         let good = token(&json!({ "jti": "b" }));
         assert_eq!(ask(&gate, &good, late, &mut findings), outcome, "{on_stale} {switch}");
+        // Nor does a socket rest on its age.
+        assert_eq!(gate.list_lapses_at().is_none(), outcome != UNKNOWN);
         // What is known to be revoked stays so.
         let bad = ask(&gate, &token(&json!({ "jti": "a" })), late, &mut findings);
         assert_eq!(bad, if outcome == UNKNOWN { UNKNOWN } else { REVOKED });

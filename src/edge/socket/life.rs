@@ -150,15 +150,14 @@ impl Socket {
                 JsValue::UNDEFINED
             }));
         }
-        let counts = self.gate.list_lapses_at().is_some_and(|at| at > now);
+        let counts = self.gate.list_lapses_at().is_none_or(|at| at > now);
         let is_leashed = counts && self.session.borrow().leash.is_up();
         // Often enough for two checks more within the bound, and no oftener.
         if self.gate.list_is_due(self.session.borrow().check_ms() / 2, is_leashed, now) {
             if is_leashed {
                 // One message, and no request of which the platform counts so and so many. What comes of it
-                // is judged when it comes.
-                let position = self.gate.begin_list(now);
-                self.ask(pump, position, now);
+                // is judged when it comes, and nobody waits for it: others have other ways.
+                self.ask(pump, self.gate.list_position(), now);
             } else {
                 self.judge(pump, Some(Question::Revocations(Refresh::Needed)));
                 return;
