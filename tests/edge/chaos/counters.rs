@@ -117,9 +117,13 @@ impl Counted {
                 // Who could not be reached got a permit.
                 surely = named(&["permitted", "origin_unreachable"]);
             }
+            // A handshake can be refused when the origin has answered, or by the origin.
+            Outcome::Answer(503, None) if has_arrived && attempt.route == Route::Socket => {
+                perhaps = named(&["auth_unavailable"]);
+            }
             Outcome::Answer(503, None) if !has_arrived => surely = named(&["auth_unavailable"]),
             Outcome::Answer(403, None) if !has_arrived => surely = named(&["insufficient_scope"]),
-            Outcome::Answer(401, None) if !has_arrived => {
+            Outcome::Answer(401, None) => {
                 perhaps = named(&["invalid_token", "revoked_token", "expired_token"]);
             }
             Outcome::Answer(_, Some(code)) if !has_arrived && !code.is_empty() => {

@@ -124,6 +124,10 @@ impl Judge<'_> {
         let windows = &self.windows;
         let is_silent = meets(&windows.silent[attempt.isolate], span);
         let is_gone = meets(&windows.origin_gone, span);
+        let may_be = |status: u16, code: &Option<String>| {
+            let fits = |may: &&str| code.as_ref().is_none_or(|code| code == may);
+            verdict.may.iter().filter(|may| fits(may)).any(|may| status == status_of(may))
+        };
         let allowed = match (outcome, arrival) {
             // A client does not wait for ever for who stands still.
             (Outcome::Nothing(ErrorKind::TimedOut), _) if meets(&windows.stood, span) => true,
@@ -144,16 +148,12 @@ impl Judge<'_> {
                 };
                 // A connection that is gone meanwhile, and an instance that is.
                 *status == expected
+                    // The token is looked at again when the origin has answered.
+                    || is_handshake && may_be(*status, &None)
                     || *status == 502 && is_gone
                     || matches!(status, 500 | 502) && is_silent
             }
-            (Outcome::Answer(status, code), None) => {
-                let fits = |may: &str| {
-                    let is_code = code.as_ref().is_none_or(|code| code == may);
-                    is_code && *status == status_of(may)
-                };
-                verdict.may.iter().any(|may| fits(may))
-            }
+            (Outcome::Answer(status, code), None) => may_be(*status, code),
         };
         let expected = verdict.must.map_or_else(
             || format!("the origin's answer, or one of {:?}", verdict.may),
