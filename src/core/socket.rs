@@ -200,6 +200,10 @@ impl Session {
     /// that is known, and are looked at then.
     pub fn is_good(&mut self, list: Option<Millis>, rest: Option<Millis>, now: Millis) {
         self.in_doubt_since = None;
+        self.rests_on(list, rest, now);
+    }
+
+    fn rests_on(&mut self, list: Option<Millis>, rest: Option<Millis>, now: Millis) {
         // What has lapsed already, and serves, is no reason to look without end.
         let [list, rest] = [list, rest].map(|at| at.filter(|at| *at > now));
         self.list_lapses_at = list;
@@ -208,13 +212,12 @@ impl Session {
         }
     }
 
-    /// It could not be judged, because something behind us gives no answer. Whether it ends by that:
-    /// nobody is to lose a socket over a moment.
-    pub fn is_in_doubt(&mut self, now: Millis) -> Option<Ending> {
-        self.list_lapses_at = None;
+    /// It could not be judged, because something behind us gives no answer; the list counts until then, if that is
+    /// known. Whether it ends by that: nobody is to lose a socket over a moment.
+    pub fn is_in_doubt(&mut self, list: Option<Millis>, now: Millis) -> Option<Ending> {
         let since = *self.in_doubt_since.get_or_insert(now);
         let ends_at = since.saturating_add(self.terms.doubt_ms);
-        self.check_at = self.check_at.map(|check_at| check_at.min(ends_at));
+        self.rests_on(list, Some(ends_at), now);
         (now >= ends_at).then_some(Ending::AuthUnavailable)
     }
 
@@ -307,17 +310,31 @@ mod tests {
     #[test]
     fn doubt_ends_it_only_when_it_lasts() {
         let mut session = open(Terms { expires_at: None, ..TERMS });
-        assert_eq!(session.is_in_doubt(NOW), None);
+        assert_eq!(session.is_in_doubt(None, NOW), None);
         assert_eq!(session.wake(NOW + 10_000), Due::Check);
         assert_eq!(session.wake(NOW + 20_000), Due::Check);
-        assert_eq!(session.is_in_doubt(NOW + 29_999), None);
+        assert_eq!(session.is_in_doubt(None, NOW + 29_999), None);
         session.is_good(None, None, NOW + 29_999);
         for seconds in [30, 40, 50] {
             assert_eq!(session.wake(NOW + seconds * 1_000), Due::Check);
-            assert_eq!(session.is_in_doubt(NOW + seconds * 1_000), None);
+            assert_eq!(session.is_in_doubt(None, NOW + seconds * 1_000), None);
         }
         assert_eq!(session.next_ms(NOW + 55_000), Some(5_000));
-        assert_eq!(session.is_in_doubt(NOW + 60_000), Some(Ending::AuthUnavailable));
+        assert_eq!(session.is_in_doubt(None, NOW + 60_000), Some(Ending::AuthUnavailable));
+    }
+
+    #[test]
+    fn in_doubt_it_is_looked_at_when_the_list_lapses() {
+        let mut session = open(TERMS);
+        assert_eq!(session.wake(NOW + 5_000), Due::Check);
+        assert_eq!(session.is_in_doubt(Some(NOW + 8_000), NOW + 5_000), None);
+        assert_eq!(session.next_ms(NOW + 5_000), Some(3_000));
+        // What comes after one side has closed passes for as long.
+        session.close(NOW + 5_000);
+        let sent = Sent::default();
+        assert_eq!(session.message(Side::Client, 1, sent, 0, NOW + 7_999), None);
+        let late = session.message(Side::Client, 1, sent, 0, NOW + 8_000);
+        assert_eq!(late, Some(Ending::SupervisionLost));
     }
 
     #[test]
@@ -430,10 +447,10 @@ mod tests {
             assert_eq!(session.message(Side::Client, 1, sent, 0, NOW + last), None);
             let ending = session.message(Side::Client, 1, sent, 0, NOW + last + 1);
             assert_eq!(ending, Some(Ending::SupervisionLost));
-            // Where nobody can tell, or there is nothing to tell, the list is not what it rests on.
+            // Where the list's age does not matter, or there is nothing to judge.
             let mut doubtful = open(TERMS);
             doubtful.is_good(at(list), at(rest), NOW);
-            assert_eq!(doubtful.is_in_doubt(NOW), None);
+            assert_eq!(doubtful.is_in_doubt(None, NOW), None);
             let mut public = open(Terms { check_ms: None, ..TERMS });
             public.is_good(at(list), at(rest), NOW);
             for mut session in [doubtful, public] {

@@ -73,8 +73,8 @@ impl Tally {
         count_one(&Mode::DEGRADED, &self.degraded, &mode);
     }
 
-    /// Counts a request that is answered with a denial. One that its origin then fails counts twice,
-    /// as permitted, too.
+    /// Counts a request that is answered with a denial. One that its origin then fails, or that is a handshake and
+    /// refused after its permit, counts twice, as permitted, too.
     pub fn deny(&self, reason: Reason) {
         // The list has them all.
         if let Some(counter) = self.denied.get(reason as usize) {

@@ -246,8 +246,9 @@ impl Socket {
                 Some(Question::Revocations(Refresh::Needed))
             }
             Err(denial) => {
-                let doubt = |session: &RefCell<Session>| session.borrow_mut().is_in_doubt(now);
-                if let Some(ending) = Ending::of(denial.reason).or_else(|| doubt(&self.session)) {
+                let doubt =
+                    || self.session.borrow_mut().is_in_doubt(self.gate.list_lapses_at(), now);
+                if let Some(ending) = Ending::of(denial.reason).or_else(doubt) {
                     self.end(pump, ending);
                 }
                 None

@@ -15,7 +15,7 @@ use super::{
     orders::place,
     traffic::{Attempt, Outcome, Route},
     windows::meets,
-    world::World,
+    world::{Arrival, World},
 };
 
 /// How long an admin waits for a page.
@@ -102,7 +102,10 @@ struct Counted {
 pub type Range = (u64, u64);
 
 impl Counted {
-    fn of(attempt: &Attempt, has_arrived: bool, is_silent: bool) -> Self {
+    fn of(attempt: &Attempt, arrivals: &[Arrival], is_silent: bool) -> Self {
+        let has_arrived = !arrivals.is_empty();
+        let says_503 = |one: &Arrival| matches!(one.met, Mode::Status { code: 503, .. });
+        let is_of_origin = arrivals.last().is_some_and(says_503);
         let Attempt { sent, answered, .. } = *attempt;
         let named = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let (mut surely, mut perhaps): (Vec<String>, Vec<String>) = <_>::default();
@@ -117,11 +120,10 @@ impl Counted {
                 // Who could not be reached got a permit.
                 surely = named(&["permitted", "origin_unreachable"]);
             }
-            // A handshake can be refused when the origin has answered, or by the origin.
-            Outcome::Answer(503, None) if has_arrived && attempt.route == Route::Socket => {
-                perhaps = named(&["auth_unavailable"]);
+            // A handshake can be refused when the origin has answered.
+            Outcome::Answer(503, None) if !is_of_origin => {
+                surely.push("auth_unavailable".to_owned());
             }
-            Outcome::Answer(503, None) if !has_arrived => surely = named(&["auth_unavailable"]),
             Outcome::Answer(403, None) if !has_arrived => surely = named(&["insufficient_scope"]),
             Outcome::Answer(401, None) => {
                 perhaps = named(&["invalid_token", "revoked_token", "expired_token"]);
@@ -157,11 +159,11 @@ impl Ledger {
     pub fn of(judge: &Judge<'_>, attempts: &[Attempt]) -> Self {
         let mut all = BTreeMap::<_, Vec<_>>::new();
         for attempt in attempts {
-            let has_arrived = judge.arrivals.contains_key(&attempt.number);
+            let arrivals = judge.arrivals.get(&attempt.number).map_or(&[][..], Vec::as_slice);
             let span = (attempt.sent, attempt.answered);
             let is_silent = meets(&judge.windows.silent[attempt.isolate], span);
             let place = all.entry((attempt.life, attempt.isolate)).or_default();
-            place.push(Counted::of(attempt, has_arrived, is_silent));
+            place.push(Counted::of(attempt, arrivals, is_silent));
         }
         let names = all.values().flatten().flat_map(|one| one.surely.clone());
         let names: BTreeSet<_> = names.collect();
