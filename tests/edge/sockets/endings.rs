@@ -242,7 +242,7 @@ async fn who_does_not_answer_a_close_frame_is_cut_off() {
             .access("/public", "public")
     })
     .await;
-    let token = token_with(json!({ "exp": now() + 1 }));
+    let token = token_with(json!({ "exp": now() + 3 }));
     // Neither end is read, so that neither is answered.
     let mut near = open("/").bearer(&token).at(&gate).await;
     let mut far = sockets.next().await.socket;
