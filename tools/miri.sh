@@ -4,8 +4,7 @@
 # usage: tools/miri.sh [TARGET...]      all of them unless said otherwise: half an hour
 source "$(dirname "$0")/common.sh"
 
-targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=("")
+targets=("${@:-}")
 
 # It reads the files of the corpora.
 export MIRIFLAGS=-Zmiri-disable-isolation

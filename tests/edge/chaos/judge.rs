@@ -149,8 +149,11 @@ impl Judge<'_> {
                 // A connection that is gone meanwhile, and an instance that is.
                 *status == expected
                     // The token is looked at again when the origin has answered. What is in doubt then opens.
-                    || is_handshake && *status != 503 && may_be(*status, &None)
-                    || is_handshake && *status == 503 && meets(&windows.list[attempt.isolate], span)
+                    || is_handshake
+                        && match *status {
+                            503 => meets(&windows.list[attempt.isolate], span),
+                            status => may_be(status, &None),
+                        }
                     || *status == 502 && is_gone
                     || matches!(status, 500 | 502) && is_silent
             }
